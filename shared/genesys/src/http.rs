@@ -1,0 +1,208 @@
+//! The one implementation of the traits in [`crate::api`] over HTTP.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `operations` | what each call asks and how its answer is read |
+//! | `send` | sending until answered: sign-in, limiter, retries, deadline |
+//! | `token` | the access token, single flight |
+//! | `limiter` | when the next request may go |
+//! | `answer` | bodies, headers and error texts, none of them trusted |
+//! | `media`, `hosts` | signed URLs: where they may lead, and opening them |
+//!
+//! One client is built in a program and cloned; clones share connections, token and limiter. TLS is always verified
+//! (there is no switch), http is for loopback only, redirects are not followed. Nothing here prints a token, a secret
+//! or a URL.
+
+mod answer;
+mod hosts;
+mod limiter;
+mod media;
+mod operations;
+mod send;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{ClientBuilder, redirect, retry};
+
+pub use limiter::Budget;
+pub use token::Credentials;
+
+use crate::api::ApiError;
+use crate::clock::Clock;
+use crate::region::Endpoints;
+use hosts::{MediaRules, PublicOnly};
+use limiter::Limiter;
+use send::Sender;
+use token::SignIn;
+
+/// How the client behaves.
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// Hosts media may come from, beside the region's own: exact, or `*.example.com` for everything below.
+    pub media_hosts: Vec<String>,
+    /// Longest time one API request may take, and longest wait for the headers of a download.
+    pub request_timeout: Duration,
+    /// Longest time a download may pass without a byte.
+    pub stall_timeout: Duration,
+    /// Chance, from 0.0 to 1.0, for the back-off.
+    pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl ClientOptions {
+    /// The defaults: no further media hosts, 30 s for each limit.
+    pub fn new(jitter: Arc<dyn Fn() -> f64 + Send + Sync>) -> Self {
+        Self {
+            media_hosts: Vec::new(),
+            request_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            jitter,
+        }
+    }
+}
+
+impl std::fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("media_hosts", &self.media_hosts)
+            .field("request_timeout", &self.request_timeout)
+            .field("stall_timeout", &self.stall_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// An entry of the media hosts is not a host.
+    #[error("`{entry}` is not a media host: expected a host name or `*.` and a domain, without scheme, port and path")]
+    MediaHost {
+        /// The entry.
+        entry: String,
+    },
+    /// TLS or the connection pool could not be set up.
+    #[error("the HTTP client could not be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// What all clones of a client share.
+struct Shared {
+    endpoints: Endpoints,
+    clock: Arc<dyn Clock>,
+    jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
+    request_timeout: Duration,
+    stall_timeout: Duration,
+    api: reqwest::Client,
+    media: reqwest::Client,
+    media_rules: MediaRules,
+    sign_in: SignIn,
+    limiter: Limiter,
+    requests: AtomicU64,
+}
+
+/// A client of one org. Cheap to clone.
+#[derive(Clone)]
+pub struct GenesysClient {
+    shared: Arc<Shared>,
+    deadline: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for GenesysClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GenesysClient")
+            .field("api", &self.shared.endpoints.api().as_str())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GenesysClient {
+    /// A client that has sent nothing yet.
+    ///
+    /// # Errors
+    /// [`ClientError::MediaHost`] for an entry that is not a host, [`ClientError::Http`] if TLS cannot be set up.
+    pub fn new(
+        endpoints: Endpoints,
+        credentials: Credentials,
+        clock: Arc<dyn Clock>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        let patterns = endpoints.media_hosts().iter().chain(&options.media_hosts).map(String::as_str);
+        let media_rules = MediaRules::new(patterns, endpoints.loopback().cloned())
+            .map_err(|entry| ClientError::MediaHost { entry })?;
+        let plain = endpoints.loopback().is_some();
+        let api = if plain { base(true).no_proxy() } else { base(false) };
+        // A proxy would look names up itself, so the rule about addresses could not be kept through one.
+        let media = base(plain).no_proxy().dns_resolver(Arc::new(PublicOnly::new(media_rules.clone())));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                api: api.build().map_err(ClientError::Http)?,
+                media: media.build().map_err(ClientError::Http)?,
+                media_rules,
+                endpoints,
+                clock,
+                jitter: options.jitter,
+                request_timeout: options.request_timeout,
+                stall_timeout: options.stall_timeout,
+                sign_in: SignIn::new(credentials),
+                limiter: Limiter::default(),
+                requests: AtomicU64::new(0),
+            }),
+            deadline: None,
+        })
+    }
+
+    /// The same client with a deadline: no request, retry or wait goes past it; what would is
+    /// [`ApiError::Unavailable`] at once. A download that is open when it comes goes on: its reader decides.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Timestamp) -> Self {
+        Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
+    }
+
+    /// Requests sent so far by all clones: to the API, retries included, and for tokens; not for media.
+    pub fn requests_sent(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// How the platform's budget of requests stands; `None` before its first answer.
+    pub fn budget(&self) -> Option<Budget> {
+        self.shared.limiter.budget(self.shared.clock.now())
+    }
+
+    /// Signs in, unless that is already done.
+    ///
+    /// # Errors
+    /// [`ApiError::SignInRefused`] if the credentials are wrong, [`ApiError::Unavailable`] if there is no answer,
+    /// [`ApiError::Unreadable`] if it is not a token.
+    pub async fn sign_in(&self) -> Result<(), ApiError> {
+        self.shared.sign_in.token(&self.sender()).await.map(drop)
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        Sender::new(&self.shared, self.deadline)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// What both HTTP clients have in common. Retries are ours to decide, so the library's own are off.
+fn base(plain: bool) -> ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("callvault/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .https_only(!plain)
+        .connect_timeout(Duration::from_secs(10))
+        // Under the idle limit of the load balancers in front (60 s), and short enough that a Lambda function which
+        // was frozen between two invocations does not wake up with dead connections.
+        .pool_idle_timeout(Duration::from_secs(20))
+}
