@@ -1,0 +1,43 @@
+//! The state machine: pure functions from rows and what happened to rows to be written. No I/O, no clock.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `words` | what can happen to a row |
+//! | `rows` | making, claiming, planning a row |
+//! | `batches` | what a job does to its conversations and recordings |
+//! | `settling` | what a settlement does to a row and its family |
+//! | `family` | a conversation's rows together |
+//!
+//! Ledgers only load rows, call these functions and write what comes back. What must stay true is stated here once:
+//! - a conversation that is not settled has work, or sits in a running batch that lists it;
+//! - a recording that waits belongs to a conversation that is not settled;
+//! - a conversation is settled only when all its recordings are terminal, or, when it is given up, being copied.
+
+mod batches;
+mod family;
+mod rows;
+mod settling;
+mod words;
+
+use std::time::Duration;
+
+pub use batches::{deliver, finish_batch, submit};
+pub use family::conversation_of;
+pub use rows::{add, claim, is_left_out, is_wanted_now, plan, release, renew, reopen};
+pub use settling::settle;
+pub use words::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
+
+/// A conversation goes into a batch again at most this often, because something of it was not delivered, before that is
+/// parked.
+pub const MOST_RESUBMISSIONS: u32 = 3;
+
+/// A conversation goes into a batch again at most this often because a job was lost or a URL refused, which happens to
+/// any of them and says nothing about it.
+pub const MOST_LOSSES: u32 = 16;
+
+/// A conversation whose recording is still uploading is looked at this often before that is parked.
+pub const MOST_LOOKS: u32 = 4;
+
+/// A recording that waits for its conversation's other recordings is looked at again after this, should its wake-up
+/// have been lost.
+const SAFETY: Duration = Duration::from_secs(600);

@@ -1,0 +1,142 @@
+//! What can happen to a row, in the words of the stages.
+
+use crate::ids::ConversationId;
+use crate::ids::RecordingId;
+use crate::kind::Kind;
+use crate::ledger::row::{Marker, Outcome, RecordingState, Steady, StoredObject};
+use crate::models::RecordingMetadata;
+use crate::reason::Reason;
+use jiff::Timestamp;
+
+/// What happened to a claimed row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settlement {
+    /// Nothing yet: due again at `due`. A failure counts as a try; waiting does not.
+    Later {
+        /// When.
+        due: Timestamp,
+        /// Whether it is counted as a try.
+        failed: bool,
+    },
+    /// A day's conversations are all in the ledger.
+    Queried,
+    /// The marker that stood in the archive is gone: the day is open.
+    Reopened,
+    /// A day's marker is written.
+    Closed {
+        /// Its generation.
+        generation: u32,
+        /// Which.
+        marker: Marker,
+        /// The manifest it names.
+        manifest: StoredObject,
+    },
+    /// A batch is still running.
+    Running {
+        /// When to read it again.
+        due: Timestamp,
+        /// Equal counts, where there is no status.
+        steady: Option<Steady>,
+    },
+    /// A batch is lost: its conversations go into another one.
+    Lost,
+    /// A conversation was looked at.
+    Looked(Box<Look>),
+    /// A conversation cannot be worked on.
+    GivenUp(Reason),
+    /// A recording is in the archive, whole and proved.
+    Stored(Vec<StoredObject>),
+    /// A recording cannot be copied.
+    Parked {
+        /// Why.
+        reason: Reason,
+        /// Our words, redacted.
+        detail: String,
+        /// What of it is in the archive all the same.
+        objects: Vec<StoredObject>,
+    },
+    /// A recording's URLs are refused, also fresh ones: its conversation must go into a batch again.
+    Refused {
+        /// Our words.
+        detail: String,
+        /// What of it is in the archive all the same.
+        objects: Vec<StoredObject>,
+    },
+}
+
+/// What looking at a conversation gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Its metadata, where it was read now.
+    pub metadata: Option<Vec<RecordingMetadata>>,
+    /// Recordings that are not in the archive and will not be by themselves.
+    pub park: Vec<ParkedRecording>,
+    /// What next.
+    pub next: Next,
+}
+
+/// A recording that is settled without being copied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParkedRecording {
+    /// Which.
+    pub recording: RecordingId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Parked or left out, with the reason.
+    pub state: RecordingState,
+}
+
+/// What happens to a conversation after a look.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Its recordings are being copied: the last of them wakes it.
+    AwaitUploads,
+    /// The source is not ready: look again.
+    LookAgain {
+        /// When.
+        due: Timestamp,
+    },
+    /// Into a batch again.
+    Resubmit {
+        /// When.
+        due: Timestamp,
+        /// Whether because of a loss ([`super::MOST_LOSSES`]); else because of something that was not delivered
+        /// ([`super::MOST_RESUBMISSIONS`]).
+        lost: bool,
+    },
+    /// All is terminal.
+    Settle {
+        /// How it ended.
+        outcome: Outcome,
+        /// Its metadata object.
+        object: Option<StoredObject>,
+    },
+}
+
+/// What a job gave for one conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// An error about the conversation as a whole, redacted.
+    pub error: Option<String>,
+    /// Its recordings.
+    pub recordings: Vec<Delivered>,
+    /// Whether it is to be looked at before its recordings are copied (full metadata).
+    pub look_now: bool,
+}
+
+/// What a job gave for one recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    /// Which.
+    pub recording: RecordingId,
+    /// Its kind.
+    pub kind: Kind,
+    /// How many different URLs; 0 when there is only an error.
+    pub results: u32,
+    /// The error, redacted.
+    pub error: Option<String>,
+    /// Set when it is not to be copied.
+    pub verdict: Option<RecordingState>,
+}

@@ -1,0 +1,444 @@
+//! What a row is made of. The words here are stored: renaming one is a migration.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::day::Day;
+use crate::facts::Facts;
+use crate::ids::{BatchJobId, ConversationId, RecordingId};
+use crate::kind::Kind;
+use crate::layout::Key;
+use crate::models::RecordingMetadata;
+use crate::reason::Reason;
+
+/// What is claimed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Days whose conversations are to be found.
+    Query,
+    /// Conversations to be put into a batch.
+    Submit,
+    /// Batches to be read.
+    Poll,
+    /// Conversations to be described and finished.
+    Describe,
+    /// Recordings to be copied.
+    Upload,
+    /// Days to be closed.
+    Close,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 6] = [Self::Query, Self::Submit, Self::Poll, Self::Describe, Self::Upload, Self::Close];
+
+    /// The stage's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Submit => "submit",
+            Self::Poll => "poll",
+            Self::Describe => "describe",
+            Self::Upload => "upload",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// A row's key. Its text is what ledgers sort by: a conversation stands before its recordings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RowKey {
+    /// A day.
+    Day(Day),
+    /// A batch job.
+    Batch(BatchJobId),
+    /// A conversation.
+    Conversation(ConversationId),
+    /// A recording of a conversation.
+    Recording(ConversationId, RecordingId),
+}
+
+impl RowKey {
+    /// The conversation whose family the row belongs to.
+    pub fn conversation(&self) -> Option<&ConversationId> {
+        match self {
+            Self::Conversation(id) | Self::Recording(id, _) => Some(id),
+            Self::Day(_) | Self::Batch(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => write!(f, "day/{day}"),
+            Self::Batch(job) => write!(f, "batch/{job}"),
+            // The slash at the end keeps a family together: no other key sorts between it and its recordings.
+            Self::Conversation(id) => write!(f, "conversation/{id}/"),
+            Self::Recording(conversation, id) => write!(f, "conversation/{conversation}/{id}"),
+        }
+    }
+}
+
+impl FromStr for RowKey {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let wrong = |_| format!("`{text}` is not a row's key");
+        match parts[..] {
+            ["day", day] => day.parse().map(Self::Day).map_err(|_| wrong(())),
+            ["batch", job] => job.parse().map(Self::Batch).map_err(|_| wrong(())),
+            ["conversation", id, ""] => id.parse().map(Self::Conversation).map_err(|_| wrong(())),
+            ["conversation", id, recording] => match (id.parse(), recording.parse()) {
+                (Ok(id), Ok(recording)) => Ok(Self::Recording(id, recording)),
+                _ => Err(wrong(())),
+            },
+            _ => Err(wrong(())),
+        }
+    }
+}
+
+impl Ord for RowKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.to_string().cmp(&other.to_string())
+    }
+}
+
+impl PartialOrd for RowKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Who holds a claim: one per process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HolderId(pub String);
+
+/// Something still to be done with a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// By which stage.
+    pub stage: Stage,
+    /// When it is due; while it is claimed, when the claim ends.
+    pub due: Timestamp,
+    /// Who has claimed it.
+    pub holder: Option<HolderId>,
+}
+
+/// A fact with its state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What it is about.
+    pub key: RowKey,
+    /// The day it belongs to; for a batch, the day of its first conversation.
+    pub day: Day,
+    /// How often it has been claimed: the fence.
+    pub attempt: u32,
+    /// How often in a row it did not work out.
+    pub tries: u32,
+    /// What is still to be done, if anything.
+    pub work: Option<Work>,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// A fact of one of four kinds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "lowercase")]
+pub enum Fact {
+    /// A day.
+    Day(DayFact),
+    /// A batch job.
+    Batch(BatchFact),
+    /// A conversation.
+    Conversation(Box<ConversationFact>),
+    /// A recording.
+    Recording(RecordingFact),
+}
+
+/// Where a day is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DayState {
+    /// Its conversations are to be found.
+    Planned,
+    /// Its conversations are known, some are not terminal.
+    Open,
+    /// Its marker is written.
+    Closed,
+}
+
+/// The two markers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Marker {
+    /// Everything is stored.
+    #[serde(rename = "_SUCCESS")]
+    Success,
+    /// Something is parked.
+    #[serde(rename = "_FAILURE")]
+    Failure,
+}
+
+impl Marker {
+    /// The marker's file name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Success => "_SUCCESS",
+            Self::Failure => "_FAILURE",
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Success => Self::Failure,
+            Self::Failure => Self::Success,
+        }
+    }
+}
+
+/// A day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DayFact {
+    /// Where it is.
+    pub state: DayState,
+    /// How often its marker was written anew.
+    pub generation: u32,
+    /// The marker that stands in the archive, if any.
+    pub marker: Option<Marker>,
+    /// The manifest of this generation.
+    pub manifest: Option<StoredObject>,
+    /// When its conversations were last found.
+    pub queried_at: Option<Timestamp>,
+    /// When its marker was written.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// An unbroken series of equal counts, for servers that send no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Steady {
+    /// The counts: expected and there.
+    pub counts: (u64, u64),
+    /// How many polls in a row said so.
+    pub polls: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A batch job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchFact {
+    /// Whether its results are recorded.
+    pub done: bool,
+    /// What was asked for.
+    pub conversations: Vec<ConversationId>,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// How often it was read.
+    pub polls: u32,
+    /// Equal counts, where there is no status.
+    pub steady: Option<Steady>,
+}
+
+/// Where a conversation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConversationState {
+    /// To be put into a batch.
+    Found,
+    /// In a batch.
+    Submitted(BatchJobId),
+    /// Its batch is finished; to be described and finished.
+    Delivered,
+    /// Terminal.
+    Settled(Outcome),
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All its recordings are in the archive.
+    Stored,
+    /// It has none.
+    NoRecordings,
+    /// The settings leave it out.
+    LeftOut(Reason),
+    /// Something of it is not in the archive and should be.
+    Parked(Reason),
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationFact {
+    /// Where it is.
+    pub state: ConversationState,
+    /// What is known of it.
+    pub facts: Facts,
+    /// How often it was put into a batch again because something of it was not delivered.
+    pub resubmissions: u32,
+    /// How often it was put into a batch again because a job was lost or a URL refused.
+    pub losses: u32,
+    /// How often its metadata was looked at while it was not ready.
+    pub looks: u32,
+    /// An error of the batch about the whole conversation: the source's text, redacted.
+    pub batch_error: Option<String>,
+    /// Its recordings' metadata, once read.
+    pub metadata: Option<Vec<RecordingMetadata>>,
+    /// Its metadata object in the archive.
+    pub object: Option<StoredObject>,
+}
+
+/// Where a recording is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingState {
+    /// To be copied.
+    Pending,
+    /// Not delivered, or its URL is refused: its conversation decides.
+    Waiting,
+    /// In the archive.
+    Stored,
+    /// Left out by the settings.
+    LeftOut(Reason),
+    /// Not in the archive, and should be.
+    Parked(Reason),
+}
+
+impl RecordingState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Waiting => "waiting",
+            Self::Stored => "stored",
+            Self::LeftOut(_) => "left-out",
+            Self::Parked(_) => "parked",
+        }
+    }
+
+    /// Why it is not in the archive.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::LeftOut(reason) | Self::Parked(reason) => Some(reason),
+            Self::Pending | Self::Waiting | Self::Stored => None,
+        }
+    }
+
+    /// Whether nothing more happens to it by itself.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Stored | Self::LeftOut(_) | Self::Parked(_))
+    }
+}
+
+/// An object in the archive, as it was proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredObject {
+    /// Its key.
+    pub key: Key,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256, in lower-case hex.
+    pub sha256: String,
+    /// Its content type, as the source gave it.
+    pub content_type: Option<String>,
+    /// The batch job it came from.
+    pub job: Option<BatchJobId>,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+}
+
+/// A recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingFact {
+    /// Where it is.
+    pub state: RecordingState,
+    /// Its kind, fixed when it was first delivered.
+    pub kind: Kind,
+    /// The job that can give its URLs.
+    pub job: Option<BatchJobId>,
+    /// How many different URLs the job gave for it.
+    pub results: u32,
+    /// What is in the archive.
+    pub objects: Vec<StoredObject>,
+    /// What went wrong last: our words or the source's, redacted.
+    pub detail: Option<String>,
+    /// When its conversation started; decides `{hour}` in its key.
+    pub start: Option<Timestamp>,
+}
+
+/// A parked thing and its reason, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The recording, where it is one.
+    pub recording: Option<RecordingId>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Row {
+    /// Whether nothing more happens to it by itself. A day is terminal when it is closed.
+    pub fn is_terminal(&self) -> bool {
+        match &self.fact {
+            Fact::Day(day) => day.state == DayState::Closed,
+            Fact::Batch(batch) => batch.done,
+            Fact::Conversation(conversation) => matches!(conversation.state, ConversationState::Settled(_)),
+            Fact::Recording(recording) => recording.state.is_terminal(),
+        }
+    }
+
+    /// The word for its state.
+    pub fn state_word(&self) -> &'static str {
+        match &self.fact {
+            Fact::Day(day) => match day.state {
+                DayState::Planned => "planned",
+                DayState::Open => "open",
+                DayState::Closed => "closed",
+            },
+            Fact::Batch(batch) if batch.done => "done",
+            Fact::Batch(_) => "running",
+            Fact::Conversation(conversation) => match conversation.state {
+                ConversationState::Found => "found",
+                ConversationState::Submitted(_) => "submitted",
+                ConversationState::Delivered => "delivered",
+                ConversationState::Settled(Outcome::Stored) => "stored",
+                ConversationState::Settled(Outcome::NoRecordings) => "no-recordings",
+                ConversationState::Settled(Outcome::LeftOut(_)) => "left-out",
+                ConversationState::Settled(Outcome::Parked(_)) => "parked",
+            },
+            Fact::Recording(recording) => recording.state.word(),
+        }
+    }
+
+    /// The reason it is parked or left out for.
+    pub fn reason(&self) -> Option<Reason> {
+        match &self.fact {
+            Fact::Conversation(conversation) => match conversation.state {
+                ConversationState::Settled(Outcome::LeftOut(reason) | Outcome::Parked(reason)) => Some(reason),
+                _ => None,
+            },
+            Fact::Recording(recording) => recording.state.reason(),
+            Fact::Day(_) | Fact::Batch(_) => None,
+        }
+    }
+
+    /// Bytes in the archive for it.
+    pub fn bytes(&self) -> u64 {
+        match &self.fact {
+            Fact::Recording(recording) => recording.objects.iter().map(|object| object.bytes).sum(),
+            _ => 0,
+        }
+    }
+}

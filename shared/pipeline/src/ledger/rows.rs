@@ -1,0 +1,178 @@
+//! The ledger's methods over any store of rows that has transactions.
+//!
+//! A transactional store (memory, SQLite) only fetches and puts rows; everything that is decided is decided here and
+//! in [`machine`], once for all of them. Each function is to be run inside one transaction.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::machine::{self, Delivery, Settlement};
+use super::row::{Fact, HolderId, Row, RowKey, Stage};
+use super::{LedgerError, Settled};
+use crate::day::Day;
+use crate::facts::NewConversation;
+use crate::ids::{BatchJobId, ConversationId};
+
+/// A store of rows, inside a transaction.
+pub trait Rows {
+    /// The row of a key.
+    fn get(&self, key: &RowKey) -> Result<Option<Row>, LedgerError>;
+
+    /// A conversation's row and those of its recordings.
+    fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError>;
+
+    /// Adds or replaces a row.
+    fn put(&mut self, row: &Row) -> Result<(), LedgerError>;
+
+    /// Up to `limit` rows due for `stage` at `now`, longest due first.
+    fn due(&self, stage: Stage, now: Timestamp, limit: usize) -> Result<Vec<Row>, LedgerError>;
+
+    /// The parked conversations of a day.
+    fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError>;
+}
+
+/// [`super::Ledger::plan_day`].
+pub fn plan_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<Row, LedgerError> {
+    let existing = rows.get(&RowKey::Day(day))?;
+    if existing.as_ref().is_some_and(Row::is_terminal) {
+        for parked in rows.parked_conversations(day)? {
+            if let Some(row) = machine::reopen(&parked, now) {
+                rows.put(&row)?;
+            }
+        }
+    }
+    let row = machine::plan(day, existing.as_ref(), now);
+    rows.put(&row)?;
+    Ok(row)
+}
+
+/// [`super::Ledger::known`].
+pub fn known(rows: &impl Rows, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+    let mut known = HashSet::new();
+    for id in ids {
+        let row = rows.get(&RowKey::Conversation(id.clone()))?;
+        if row.is_some_and(|row| !machine::is_left_out(&row)) {
+            known.insert(id.clone());
+        }
+    }
+    Ok(known)
+}
+
+/// [`super::Ledger::add_conversations`].
+pub fn add_conversations(
+    rows: &mut impl Rows,
+    day: Day,
+    found: &[NewConversation],
+    now: Timestamp,
+) -> Result<u64, LedgerError> {
+    let mut added = 0;
+    for new in found {
+        let existing = rows.get(&RowKey::Conversation(new.id.clone()))?;
+        if existing.is_none_or(|row| machine::is_wanted_now(&row, new)) {
+            rows.put(&machine::add(day, new, now))?;
+            added += 1;
+        }
+    }
+    Ok(added)
+}
+
+/// [`super::Ledger::claim`].
+pub fn claim(
+    rows: &mut impl Rows,
+    stage: Stage,
+    limit: usize,
+    holder: &HolderId,
+    lease: Duration,
+    now: Timestamp,
+) -> Result<Vec<Row>, LedgerError> {
+    let due = rows.due(stage, now, limit)?;
+    let claimed: Vec<Row> = due.iter().filter_map(|row| machine::claim(row, stage, holder, lease, now)).collect();
+    for row in &claimed {
+        rows.put(row)?;
+    }
+    Ok(claimed)
+}
+
+/// [`super::Ledger::renew`].
+pub fn renew(rows: &mut impl Rows, key: &RowKey, attempt: u32, until: Timestamp) -> Result<Settled, LedgerError> {
+    match rows.get(key)?.and_then(|row| machine::renew(&row, attempt, until)) {
+        Some(row) => rows.put(&row).map(|()| Settled::Done),
+        None => Ok(Settled::Stale),
+    }
+}
+
+/// [`super::Ledger::settle`].
+pub fn settle(
+    rows: &mut impl Rows,
+    key: &RowKey,
+    attempt: u32,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<Settled, LedgerError> {
+    let Some(row) = rows.get(key)? else { return Ok(Settled::Stale) };
+    let family = family_for(rows, &row, settlement)?;
+    let (settled, changed) = machine::settle(&row, attempt, settlement, &family, now);
+    for row in &changed {
+        rows.put(row)?;
+    }
+    Ok(settled)
+}
+
+fn family_for(rows: &impl Rows, row: &Row, settlement: &Settlement) -> Result<Vec<Row>, LedgerError> {
+    match (&row.fact, settlement) {
+        (_, Settlement::Later { .. }) => Ok(Vec::new()),
+        (Fact::Batch(batch), Settlement::Lost) => {
+            let mut all = Vec::new();
+            for id in &batch.conversations {
+                all.extend(rows.get(&RowKey::Conversation(id.clone()))?);
+            }
+            Ok(all)
+        }
+        _ => row.key.conversation().map_or_else(|| Ok(Vec::new()), |id| rows.family(id)),
+    }
+}
+
+/// [`super::Ledger::submitted`].
+pub fn submitted(
+    rows: &mut impl Rows,
+    job: &BatchJobId,
+    claims: &[(ConversationId, u32)],
+    first_poll: Timestamp,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let mut claimed = Vec::with_capacity(claims.len());
+    for (id, attempt) in claims {
+        if let Some(row) = rows.get(&RowKey::Conversation(id.clone()))? {
+            claimed.push((row, *attempt));
+        }
+    }
+    let existing = rows.get(&RowKey::Batch(job.clone()))?;
+    for row in machine::submit(job, existing.as_ref(), &claimed, first_poll, now) {
+        rows.put(&row)?;
+    }
+    Ok(())
+}
+
+/// [`super::Ledger::deliver`].
+pub fn deliver(
+    rows: &mut impl Rows,
+    job: &BatchJobId,
+    attempt: u32,
+    deliveries: &[Delivery],
+    now: Timestamp,
+) -> Result<Settled, LedgerError> {
+    let batch = rows.get(&RowKey::Batch(job.clone()))?;
+    let Some(batch) = batch.filter(|row| row.attempt == attempt && !row.is_terminal()) else {
+        return Ok(Settled::Stale);
+    };
+    for delivery in deliveries {
+        let family = rows.family(&delivery.conversation)?;
+        for row in machine::deliver(job, delivery, &family, now) {
+            rows.put(&row)?;
+        }
+    }
+    rows.put(&machine::finish_batch(&batch))?;
+    Ok(Settled::Done)
+}

@@ -1,0 +1,36 @@
+//! The domain of callvault: what is to be done, in which order, and what makes it done.
+//!
+//! Everything is one loop over one ledger: **claim what is due, do it, settle it.**
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`day`] | days in a time zone and their windows |
+//! | [`facts`] | what is kept of a conversation |
+//! | [`kind`] | kinds of recordings, content types, extensions |
+//! | [`layout`] | where an object goes in the archive |
+//! | [`reason`] | why something is not in the archive |
+//! | [`ledger`] | rows, the ledger port, its state machine, the ledger in memory |
+//! | [`archive`] | the archive port, the archive in memory |
+//! | [`reconcile`] | what the metadata says against what was delivered |
+//! | [`chat`] | dropping chat messages that are not wanted |
+//! | [`manifest`] | the day's manifest and markers |
+//! | [`jobs`] | reading batch jobs politely, and the URLs they give |
+//! | [`stages`] | query, submit, poll, describe, upload, close |
+//!
+//! This crate does no I/O of its own: no HTTP, no SQL, no AWS, no environment, no clock. All of that comes in through
+//! ports.
+
+pub mod archive;
+pub mod chat;
+pub mod day;
+pub mod facts;
+pub mod jobs;
+pub mod kind;
+pub mod layout;
+pub mod ledger;
+pub mod manifest;
+pub mod reason;
+pub mod reconcile;
+pub mod stages;
+
+pub use callvault_genesys::{api, clock, ids, models, redact};

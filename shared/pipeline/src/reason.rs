@@ -1,0 +1,90 @@
+//! Why something is not in the archive. Closed words of ours: they stand in ledgers, markers and alarms for years.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $advice:literal;)+) => {
+        /// A recorded reason. [`Reason::code`] is stable; [`Reason::advice`] says what to do about it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable word for it.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// What to do about it, in one sentence.
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// In the source's cold storage.
+    Archived = "archived", "restore it at the source, then export the day again";
+    /// On its way back from cold storage.
+    Restoring = "restoring", "export the day again when the restore is done";
+    /// Deleted at the source before it could be copied.
+    Deleted = "deleted", "it is gone at the source: nothing can be done";
+    /// Not yet complete at the source.
+    Uploading = "uploading", "export the day again later";
+    /// The metadata says it is available, and the batch never delivers it: what the platform does with sensitive
+    /// recordings where the client lacks `recording:recording:viewSensitiveData`.
+    SensitiveExcluded = "sensitive-excluded", "give the client recording:recording:viewSensitiveData, then export the day again";
+    /// The source reports an error instead of the recording.
+    SourceError = "source-error", "look at the recording in Genesys Cloud, then export the day again";
+    /// The source gives URLs and refuses them.
+    UrlRefused = "url-refused", "export the day again; if it stays, ask the vendor";
+    /// The source gives a URL that we do not open.
+    UrlNotAllowed = "url-not-allowed", "if the host is right, add it to MEDIA_HOSTS and export the day again";
+    /// The download broke off too often.
+    DownloadFailed = "download-failed", "check the network, then export the day again";
+    /// The archive failed at this object too often.
+    ArchiveFailed = "archive-failed", "look at the archive's disk or service, then export the day again";
+    /// The source refuses to take the conversation into a batch.
+    SubmitRefused = "submit-refused", "look at the conversation in Genesys Cloud";
+    /// The client may not read the conversation's recording metadata, so nobody can say whether it is complete.
+    MetadataForbidden = "metadata-forbidden", "give the client recording:recording:view in the conversation's division, or set METADATA=analytics";
+    /// The source did not answer about it, for long.
+    SourceUnavailable = "source-unavailable", "export the day again later";
+    /// The source's answer about it could not be read.
+    UnreadableAnswer = "unreadable-answer", "update callvault, or report the answer's shape";
+    /// What the source gave as its id cannot be one.
+    UnreadableId = "unreadable-id", "report it: the id is not one";
+    /// Left out by `REQUIRE_AGENT`.
+    NoAgent = "no-agent", "nothing: REQUIRE_AGENT leaves it out";
+    /// Left out by `QUEUE_IDS`.
+    OtherQueue = "other-queue", "nothing: QUEUE_IDS leaves it out";
+    /// Left out by `MEDIA_KINDS`.
+    OtherKind = "other-kind", "nothing: MEDIA_KINDS leaves it out";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_survive_storage() {
+        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let stored = serde_json::to_string(reason).unwrap();
+            assert_eq!(stored, format!("\"{}\"", reason.code()));
+            assert_eq!(serde_json::from_str::<Reason>(&stored).unwrap(), *reason);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What the metadata says against what was delivered: the decision about a conversation. Pure.
+//!
+//! The batch API leaves out what it cannot or may not deliver, sometimes with an error and sometimes silently. The
+//! metadata is the list of what should be there. Whatever is on that list and not in the archive gets a next step
+//! here: wait, ask again, or a reason.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::ids::RecordingId;
+use crate::kind::Kind;
+use crate::ledger::machine::{MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording};
+use crate::ledger::{ConversationFact, Fact, Outcome, RecordingFact, RecordingState, Row, RowKey};
+use crate::models::{FileState, RecordingMetadata};
+use crate::reason::Reason;
+
+/// How much is asked about each conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataMode {
+    /// Recording metadata of every conversation: completeness is proved.
+    Full,
+    /// Only of conversations that look wrong: a recording that the batch leaves out silently beside others of the
+    /// same conversation is not noticed.
+    Analytics,
+}
+
+/// What the settings want to know and to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// How much is asked about each conversation.
+    pub mode: MetadataMode,
+    /// Kinds that are exported; empty for all.
+    pub kinds: &'a [Kind],
+}
+
+/// What to do with a conversation whose batch is finished.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Read its metadata first.
+    ReadMetadata,
+    /// Park these and go on with that.
+    Go {
+        /// Recordings that will not come.
+        park: Vec<ParkedRecording>,
+        /// Set unless all is terminal.
+        next: Option<Next>,
+        /// How the conversation ends, when all is terminal.
+        outcome: Outcome,
+    },
+}
+
+/// Whether something about the conversation cannot be explained without its metadata.
+fn is_troubled(fact: &ConversationFact, recordings: &[(&RecordingId, &RecordingFact)]) -> bool {
+    fact.batch_error.is_some()
+        || (recordings.is_empty() && fact.facts.recorded)
+        || recordings.iter().any(|(_, r)| matches!(r.state, RecordingState::Waiting | RecordingState::Parked(_)))
+        || is_outdated(fact, recordings)
+}
+
+/// Whether the metadata that was read says of a recording that the source is not ready with it: only reading it again
+/// shows when that is over.
+fn is_outdated(fact: &ConversationFact, recordings: &[(&RecordingId, &RecordingFact)]) -> bool {
+    let uploading = |metadata: &&RecordingMetadata| metadata.file_state == Some(FileState::Uploading);
+    let unknown = |metadata: &RecordingMetadata| !recordings.iter().any(|(known, _)| **known == id_of(metadata));
+    fact.metadata.iter().flatten().filter(uploading).any(unknown)
+}
+
+/// Decides. `fresh` says that the conversation's metadata was read just now.
+pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> Option<Decision> {
+    let (_, fact) = crate::ledger::machine::conversation_of(family)?;
+    let recordings: Vec<(&RecordingId, &RecordingFact)> = family.iter().filter_map(recording).collect();
+    let troubled = is_troubled(fact, &recordings);
+    let unread = fact.metadata.is_none() && asked.mode == MetadataMode::Full;
+    if (unread || troubled) && !fresh {
+        return Some(Decision::ReadMetadata);
+    }
+    let listed = fact.metadata.as_deref().unwrap_or_default();
+    let mut steps: Vec<(RecordingId, Kind, Step)> = Vec::new();
+    for metadata in listed {
+        let id = id_of(metadata);
+        let known = recordings.iter().find(|(known, _)| **known == id).map(|(_, fact)| *fact);
+        // Before there was a URL, the kind of a row is a guess; the metadata knows.
+        let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
+        let kind = delivered.map_or_else(|| kind_of(metadata, fact), |known| known.kind);
+        let step = step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact);
+        steps.extend(step.map(|step| (id, kind, step)));
+    }
+    // Delivered with an error or a refused URL, and not on the list.
+    for (id, known) in &recordings {
+        let on_list = listed.iter().any(|metadata| id_of(metadata) == **id);
+        if !on_list && known.state == RecordingState::Waiting {
+            steps.push(((*id).clone(), known.kind, waiting(Some(known), fact)));
+        }
+    }
+    let unnamed = recordings.iter().filter(|(id, known)| is_unnamed(id) && known.state == RecordingState::Stored);
+    drop_unnamed(&mut steps, unnamed.count());
+    for (_, kind, step) in &mut steps {
+        if !asked.kinds.is_empty() && !asked.kinds.contains(kind) {
+            *step = Step::LeaveOut;
+        }
+    }
+    Some(conclude(fact, &recordings, steps, now))
+}
+
+/// A result without an id was stored under a name of its own. Where as many recordings are missing as have such a name,
+/// those are the missing ones.
+fn drop_unnamed(steps: &mut Vec<(RecordingId, Kind, Step)>, unnamed: usize) {
+    let is_missing =
+        |step: &Step| matches!(step, Step::Resubmit { lost: false } | Step::Park(Reason::SensitiveExcluded));
+    if unnamed > 0 && steps.iter().filter(|(_, _, step)| is_missing(step)).count() == unnamed {
+        steps.retain(|(_, _, step)| !is_missing(step));
+    }
+}
+
+fn is_unnamed(id: &RecordingId) -> bool {
+    id.as_str().starts_with("unnamed-")
+}
+
+enum Step {
+    Park(Reason),
+    LeaveOut,
+    LookAgain,
+    Resubmit { lost: bool },
+}
+
+fn step_for(
+    state: Option<&FileState>,
+    known: Option<&RecordingFact>,
+    unreadable: bool,
+    fact: &ConversationFact,
+) -> Option<Step> {
+    if let Some(known) = known
+        && matches!(known.state, RecordingState::Stored | RecordingState::LeftOut(_) | RecordingState::Pending)
+    {
+        return None;
+    }
+    if unreadable {
+        return Some(Step::Park(Reason::UnreadableId));
+    }
+    Some(match state {
+        Some(FileState::Archived) => Step::Park(Reason::Archived),
+        Some(FileState::Restoring) => Step::Park(Reason::Restoring),
+        Some(FileState::Deleted) => Step::Park(Reason::Deleted),
+        Some(FileState::Uploading) if fact.looks < MOST_LOOKS => Step::LookAgain,
+        Some(FileState::Uploading) => Step::Park(Reason::Uploading),
+        Some(FileState::Error) => Step::Park(Reason::SourceError),
+        Some(FileState::Available | FileState::Restored | FileState::Unknown(_)) | None => match known.map(|k| k.state)
+        {
+            // It was on its way then and is there now: what is not delivered now is left out.
+            Some(RecordingState::Parked(
+                Reason::Archived | Reason::Restoring | Reason::Deleted | Reason::Uploading,
+            )) => ask_again(fact, Reason::SensitiveExcluded),
+            // It was tried and has its reason, which stays unless another batch does better.
+            Some(RecordingState::Parked(reason)) => ask_again(fact, reason),
+            Some(_) => waiting(known, fact),
+            None => ask_again(fact, Reason::SensitiveExcluded),
+        },
+    })
+}
+
+fn ask_again(fact: &ConversationFact, otherwise: Reason) -> Step {
+    if fact.resubmissions < MOST_RESUBMISSIONS { Step::Resubmit { lost: false } } else { Step::Park(otherwise) }
+}
+
+/// A recording that waits was delivered with a URL that is refused since, or with an error.
+fn waiting(known: Option<&RecordingFact>, fact: &ConversationFact) -> Step {
+    match known.is_some_and(|known| known.results > 0) {
+        true if fact.losses < MOST_LOSSES => Step::Resubmit { lost: true },
+        true => Step::Park(Reason::UrlRefused),
+        false => ask_again(fact, Reason::SourceError),
+    }
+}
+
+fn conclude(
+    fact: &ConversationFact,
+    recordings: &[(&RecordingId, &RecordingFact)],
+    steps: Vec<(RecordingId, Kind, Step)>,
+    now: Timestamp,
+) -> Decision {
+    let resubmit = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { .. }));
+    let lost = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { lost: true }));
+    let look_again = steps.iter().any(|(_, _, step)| matches!(step, Step::LookAgain));
+    let park: Vec<ParkedRecording> = steps
+        .into_iter()
+        .filter_map(|(recording, kind, step)| match step {
+            Step::Park(reason) => Some(ParkedRecording { recording, kind, state: RecordingState::Parked(reason) }),
+            Step::LeaveOut => {
+                let state = RecordingState::LeftOut(Reason::OtherKind);
+                Some(ParkedRecording { recording, kind, state })
+            }
+            Step::LookAgain | Step::Resubmit { .. } => None,
+        })
+        .collect();
+    let uploading = recordings.iter().any(|(_, known)| known.state == RecordingState::Pending);
+    let next = if uploading {
+        // One thing after the other: the last copy wakes the conversation and it is looked at again.
+        Some(Next::AwaitUploads)
+    } else if look_again {
+        Some(Next::LookAgain { due: now + pause(fact.looks, 3) })
+    } else if resubmit {
+        let round = if lost { 0 } else { fact.resubmissions };
+        Some(Next::Resubmit { due: next_round(now + pause(round, 2)), lost })
+    } else {
+        None
+    };
+    let outcome = outcome(recordings, &park);
+    Decision::Go { park, next, outcome }
+}
+
+fn outcome(recordings: &[(&RecordingId, &RecordingFact)], park: &[ParkedRecording]) -> Outcome {
+    let now = |id: &RecordingId| park.iter().find(|parked| parked.recording == *id).map(|parked| parked.state);
+    let states: Vec<RecordingState> = recordings.iter().map(|(id, known)| now(id).unwrap_or(known.state)).collect();
+    let states = || states.iter().chain(park.iter().map(|parked| &parked.state));
+    // The least of the reasons, so that it does not depend on the order in which they came.
+    let parked = states().filter_map(|state| match state {
+        RecordingState::Parked(reason) => Some(*reason),
+        _ => None,
+    });
+    let parked = parked.min();
+    let stored = states().any(|state| *state == RecordingState::Stored);
+    let left_out = states().filter_map(|state| match state {
+        RecordingState::LeftOut(reason) => Some(*reason),
+        _ => None,
+    });
+    let left_out = left_out.min();
+    match (parked, stored, left_out) {
+        (Some(reason), _, _) => Outcome::Parked(reason),
+        (None, true, _) => Outcome::Stored,
+        (None, false, Some(reason)) => Outcome::LeftOut(reason),
+        (None, false, None) => Outcome::NoRecordings,
+    }
+}
+
+/// 2^`round` times `first` seconds.
+fn pause(round: u32, first: u64) -> Duration {
+    Duration::from_secs(first << round.min(8))
+}
+
+/// The next whole multiple of five seconds: conversations that go into a batch again meet in one batch.
+fn next_round(instant: Timestamp) -> Timestamp {
+    let second = instant.as_second();
+    Timestamp::from_second(second + 5 - second.rem_euclid(5)).unwrap_or(instant)
+}
+
+fn recording(row: &Row) -> Option<(&RecordingId, &RecordingFact)> {
+    match (&row.key, &row.fact) {
+        (RowKey::Recording(_, id), Fact::Recording(fact)) => Some((id, fact)),
+        _ => None,
+    }
+}
+
+fn id_of(metadata: &RecordingMetadata) -> RecordingId {
+    let text = metadata.id.as_deref().unwrap_or_default();
+    text.parse().unwrap_or_else(|_| RecordingId::standing_in_for(text))
+}
+
+fn kind_of(metadata: &RecordingMetadata, fact: &ConversationFact) -> Kind {
+    match metadata.media.as_deref() {
+        Some("audio") => Kind::Call,
+        Some("chat") => Kind::Chat,
+        Some("email") => Kind::Email,
+        Some("message" | "messaging") => Kind::Message,
+        Some("screen") => Kind::Screen,
+        _ => Kind::of(None, &fact.facts.media),
+    }
+}

@@ -1,0 +1,186 @@
+//! The stages: each claims due rows of its kind, does one thing with each, and settles them.
+//!
+//! A stage takes its ports as arguments and knows nothing of loops, processes or functions. One call of `run` does
+//! what is due now and returns; whoever calls it decides when to call again.
+
+mod close;
+mod describe;
+mod poll;
+mod query;
+mod submit;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use jiff::Timestamp;
+
+pub use close::Close;
+pub use describe::Describe;
+pub use poll::Poll;
+pub use query::Query;
+pub use submit::Submit;
+pub use upload::{Upload, UploadOptions};
+
+use crate::api::{ApiError, NextStep};
+use crate::archive::{Archive, ArchiveError};
+use crate::clock::Clock;
+use crate::day::Calendar;
+use crate::layout::Layout;
+use crate::ledger::machine::Settlement;
+use crate::ledger::{Ledger, LedgerError, Row, Settled};
+
+/// A claim that nobody renews ends after this.
+pub const LEASE: Duration = Duration::from_secs(300);
+
+/// Something that failed is tried this often before it is parked.
+pub const MOST_TRIES: u32 = 8;
+
+/// What every stage works with.
+#[derive(Clone)]
+pub struct House {
+    /// The rows.
+    pub ledger: Arc<dyn Ledger>,
+    /// The objects.
+    pub archive: Arc<dyn Archive>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where objects go.
+    pub layout: Arc<Layout>,
+    /// The days.
+    pub calendar: Calendar,
+    /// Chance, 0.0 to below 1.0, for spreading retries.
+    pub chance: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+/// What one run of a stage did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Rows claimed.
+    pub claimed: u64,
+    /// Rows settled for good.
+    pub settled: u64,
+    /// Objects stored.
+    pub stored: u64,
+    /// Bytes of them, those found in the archive already not counted.
+    pub bytes: u64,
+    /// Recordings or conversations parked.
+    pub parked: u64,
+    /// Rows that did not work out and are due again.
+    pub failed: u64,
+    /// Conversations found that were new.
+    pub found: u64,
+}
+
+impl Report {
+    /// Whether there was anything to do.
+    pub fn did_something(&self) -> bool {
+        self.claimed > 0
+    }
+}
+
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.claimed += other.claimed;
+        self.settled += other.settled;
+        self.stored += other.stored;
+        self.bytes += other.bytes;
+        self.parked += other.parked;
+        self.failed += other.failed;
+        self.found += other.found;
+    }
+}
+
+/// Why a stage cannot go on at all. What it held is due again; nothing is lost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The source refuses us, whatever we ask.
+    #[error(transparent)]
+    Source(#[from] ApiError),
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The archive cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The settings and the data do not fit together.
+    #[error("{0}")]
+    Settings(String),
+}
+
+impl Fault {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Ledger(error) => error.code(),
+            Self::Archive(error) => error.code(),
+            Self::Settings(_) => "settings",
+        }
+    }
+}
+
+impl House {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn settle(&self, row: &Row, settlement: Settlement) -> Result<Settled, LedgerError> {
+        let settled = self.ledger.settle(&row.key, row.attempt, settlement, self.now()).await?;
+        if settled == Settled::Stale {
+            tracing::info!(row.key = %row.key, "somebody else has claimed {} since: left to them", row.key);
+        }
+        Ok(settled)
+    }
+
+    /// Does `work` and renews the claim of `row` while that takes long. `None` when somebody else has the claim: the work
+    /// is dropped then.
+    pub(crate) async fn while_claimed<T>(
+        &self,
+        row: &Row,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<Option<T>, Fault> {
+        let mut work = Box::pin(work);
+        loop {
+            let pause = Box::pin(self.clock.sleep(LEASE / 3));
+            match select(work, pause).await {
+                Either::Left((done, _)) => return done.map(Some),
+                Either::Right(((), unfinished)) => work = unfinished,
+            }
+            if !self.still_ours(row).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Renews the claim of `row`; says whether it is still ours. Asked right before what must not be done by two.
+    pub(crate) async fn still_ours(&self, row: &Row) -> Result<bool, LedgerError> {
+        let renewed = self.ledger.renew(&row.key, row.attempt, self.now() + LEASE).await?;
+        Ok(renewed == Settled::Done)
+    }
+
+    /// Gives a claim back, due at once: it was not the row's fault.
+    pub(crate) async fn give_back(&self, row: &Row) -> Result<(), LedgerError> {
+        self.settle(row, Settlement::Later { due: self.now(), failed: false }).await.map(drop)
+    }
+
+    /// When something that failed `tries` times before is due again: later with every try, up to ten minutes; half of
+    /// the pause is left to chance.
+    pub(crate) fn next_try(&self, tries: u32) -> Timestamp {
+        let longest = Duration::from_secs(2 << tries.min(8)).min(Duration::from_secs(600));
+        self.now() + longest.mul_f64(0.5 + 0.5 * (self.chance)())
+    }
+
+    /// Makes a row due again later, and counts the try.
+    pub(crate) async fn retry_later(&self, row: &Row) -> Result<(), LedgerError> {
+        let due = self.next_try(row.tries);
+        self.settle(row, Settlement::Later { due, failed: true }).await.map(drop)
+    }
+}
+
+/// Whether an API error concerns everything: then the stage stops.
+pub(crate) fn concerns_everything(error: &ApiError) -> bool {
+    error.next_step() == NextStep::Stop
+}

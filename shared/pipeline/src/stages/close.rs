@@ -1,0 +1,211 @@
+//! Close: when everything in a day is terminal, writes its manifest and its marker.
+//!
+//! Must never write `_SUCCESS` while something is missing, nor leave both markers standing: the other one goes before
+//! the new one comes. A day in which nothing changed keeps its generation, manifest and marker.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::{Fault, House, LEASE, Report};
+use crate::archive::{ArchiveError, Offer, Proof, Prover, Put, PutError};
+use crate::day::Day;
+use crate::layout::Key;
+use crate::ledger::machine::Settlement;
+use crate::ledger::{DayFact, Fact, Listing, Marker, Parked, Row, RowKey, Settled, Stage, StoredObject};
+use crate::manifest::{self, ManifestReference, MarkerDocument};
+
+/// Rows read at a time.
+const A_PAGE: usize = 500;
+
+/// The close stage.
+pub struct Close {
+    /// Ports.
+    pub house: House,
+    /// How long until an unfinished day is looked at again.
+    pub recheck: Duration,
+}
+
+impl Close {
+    /// Closes the days that can be closed.
+    ///
+    /// # Errors
+    /// [`Fault`] when none can be: ledger or archive fail.
+    pub async fn run(&self) -> Result<Report, Fault> {
+        let mut report = Report::default();
+        let claimed = self.house.ledger.claim(Stage::Close, 32, LEASE, self.house.now()).await?;
+        for row in &claimed {
+            if self.house.ledger.outstanding(row.day).await? {
+                let due = self.house.now() + self.recheck;
+                self.house.settle(row, Settlement::Later { due, failed: false }).await?;
+                continue;
+            }
+            report.claimed += 1;
+            match self.house.while_claimed(row, self.close(row)).await {
+                Ok(_) => report.settled += 1,
+                Err(fault) => {
+                    self.house.give_back(row).await?;
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    async fn close(&self, row: &Row) -> Result<(), Fault> {
+        let Fact::Day(fact) = &row.fact else { return Ok(()) };
+        let day = row.day;
+        let (proof, parked) = self.survey(row).await?;
+        let marker = if parked.is_empty() { Marker::Success } else { Marker::Failure };
+        let (generation, manifest) = match &fact.manifest {
+            Some(manifest) if self.still_stands(manifest, &proof).await? => (fact.generation, manifest.clone()),
+            _ => self.write_manifest(day, fact, &proof).await?,
+        };
+        if !self.house.still_ours(row).await? {
+            return Ok(());
+        }
+        self.write_marker(day, generation, marker, &manifest, &parked).await?;
+        let (bytes, parked) = (manifest.bytes, parked.len());
+        let closed = self.house.settle(row, Settlement::Closed { generation, marker, manifest }).await?;
+        if closed == Settled::Done {
+            let word = marker.file_name();
+            tracing::info!(%day, generation, parked, manifest.bytes = bytes, "closed {day}: {word}, {parked} parked");
+        }
+        Ok(())
+    }
+
+    /// Reads the whole day once: the manifest's proof, and what is parked.
+    async fn survey(&self, row: &Row) -> Result<(Proof, Vec<Parked>), Fault> {
+        let mut prover = Prover::default();
+        let mut parked: Vec<Parked> = Vec::new();
+        let mut whole: Vec<Parked> = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = self.page(row.day, after.as_ref()).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.key.clone());
+            prover.update(&manifest::text(&rows));
+            for row in &rows {
+                match manifest::parked(row, false) {
+                    Some(one) if one.recording.is_none() => whole.push(one),
+                    Some(one) => parked.push(one),
+                    None => {}
+                }
+            }
+        }
+        let with_recording: std::collections::HashSet<_> = parked.iter().map(|p| p.conversation.clone()).collect();
+        parked.extend(whole.into_iter().filter(|one| !with_recording.contains(&one.conversation)));
+        let proof = prover.finish(None).map_err(|error| Fault::Settings(error.to_string()))?;
+        Ok((proof, parked))
+    }
+
+    /// Whether the manifest of the last generation says what is true now, and is still there.
+    async fn still_stands(&self, manifest: &StoredObject, proof: &Proof) -> Result<bool, Fault> {
+        let same = manifest.sha256 == proof.sha256;
+        Ok(same && self.house.archive.head(&manifest.key).await? == Some(manifest.bytes))
+    }
+
+    async fn page(&self, day: Day, after: Option<&RowKey>) -> Result<Vec<Row>, Fault> {
+        Ok(self.house.ledger.list(day, Listing::All, after, A_PAGE).await?)
+    }
+
+    /// Writes the manifest of the next generation, as a stream of pages. A manifest that an earlier, interrupted close
+    /// left behind is taken over when it says the same, and passed over when it does not.
+    async fn write_manifest(&self, day: Day, fact: &DayFact, proof: &Proof) -> Result<(u32, StoredObject), Fault> {
+        let mut generation = fact.generation;
+        loop {
+            generation += 1;
+            let key = self.key(day, &format!("manifest-{generation:04}.jsonl"))?;
+            let content_type = Some("application/x-ndjson");
+            let offer = Offer { key: &key, content_type, length: Some(proof.bytes), body: self.manifest_body(day) };
+            match self.house.archive.put_new(offer).await {
+                Ok(Put::Stored(written)) | Ok(Put::AlreadyThere { same: true, proof: written }) => {
+                    let object = StoredObject {
+                        key,
+                        bytes: written.bytes,
+                        sha256: written.sha256,
+                        content_type: content_type.map(str::to_owned),
+                        job: None,
+                        stored_at: self.house.now(),
+                    };
+                    return Ok((generation, object));
+                }
+                Ok(Put::AlreadyThere { same: false, .. }) => {}
+                Err(PutError::Store(error)) => return Err(Fault::Archive(error)),
+                Err(error @ (PutError::Body(_) | PutError::Length { .. })) => {
+                    let detail = format!("the day {day} changed while it was closed: {error}: run it again");
+                    return Err(Fault::Archive(ArchiveError::Failed { detail }));
+                }
+            }
+        }
+    }
+
+    fn manifest_body(&self, day: Day) -> crate::archive::Body {
+        let ledger = std::sync::Arc::clone(&self.house.ledger);
+        let pages = stream::try_unfold(None::<RowKey>, move |after| {
+            let ledger = std::sync::Arc::clone(&ledger);
+            async move {
+                let rows = ledger.list(day, Listing::All, after.as_ref(), A_PAGE).await;
+                let rows = rows.map_err(|error| crate::api::MediaError::Interrupted { detail: error.to_string() })?;
+                let last = rows.last().map(|row| row.key.clone());
+                Ok(last.map(|last| (manifest::text(&rows), Some(last))))
+            }
+        });
+        pages.boxed()
+    }
+
+    async fn write_marker(
+        &self,
+        day: Day,
+        generation: u32,
+        marker: Marker,
+        manifest: &StoredObject,
+        parked: &[Parked],
+    ) -> Result<(), Fault> {
+        let counts = self.house.ledger.counts(day).await?;
+        let StoredObject { key, sha256, bytes, .. } = manifest.clone();
+        let document = MarkerDocument {
+            day,
+            marker,
+            generation,
+            time_zone: self.house.calendar.zone_name(),
+            environment: self.house.layout.environment(),
+            counts: &counts,
+            manifest: ManifestReference { key, sha256, bytes },
+            parked,
+            closed_at: self.house.now(),
+        };
+        let content = serde_json::to_vec_pretty(&document).map_err(|error| Fault::Settings(error.to_string()))?;
+        self.house.archive.delete(&self.key(day, marker.other().file_name())?).await?;
+        let key = self.key(day, marker.file_name())?;
+        if self.says_the_same(&key, &content).await? {
+            return Ok(());
+        }
+        self.house.archive.put_document(&key, "application/json", Bytes::from(content)).await?;
+        Ok(())
+    }
+
+    /// Whether the marker that stands says what the new one would, but for when it was written.
+    async fn says_the_same(&self, key: &Key, content: &[u8]) -> Result<bool, Fault> {
+        let Some(mut standing) = self.house.archive.read(key).await? else { return Ok(false) };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = standing.next().await {
+            bytes.extend_from_slice(&chunk?);
+            // Longer than the new one by more than a time stamp: it does not say the same.
+            if bytes.len() > content.len() + 64 {
+                return Ok(false);
+            }
+        }
+        let undated = |text: &[u8]| {
+            let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
+            value.as_object_mut()?.remove("closedAt");
+            Some(value)
+        };
+        Ok(undated(&bytes).is_some_and(|standing| Some(standing) == undated(content)))
+    }
+
+    fn key(&self, day: Day, name: &str) -> Result<Key, Fault> {
+        self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
+    }
+}

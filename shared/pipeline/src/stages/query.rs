@@ -1,0 +1,110 @@
+//! Query: pages the conversations of a day and puts every one of them into the ledger.
+//!
+//! Must never touch a recording, and never add a conversation to a day whose `_SUCCESS` still stands.
+
+use std::sync::Arc;
+
+use callvault_genesys::pages::Pages;
+
+use super::{Fault, House, LEASE, Report};
+use crate::api::{ApiError, ConversationQuery, Conversations, NextStep};
+use crate::facts::{Intake, NewConversation, Wanted};
+use crate::ledger::machine::Settlement;
+use crate::ledger::{DayFact, Fact, Marker, Row, Stage};
+
+/// Tries of one day before the source counts as out of reach.
+const TRIES_BEFORE_STOP: u32 = 3;
+
+/// The query stage.
+pub struct Query {
+    /// Ports.
+    pub house: House,
+    /// The source.
+    pub source: Arc<dyn Conversations>,
+    /// Which conversations are exported.
+    pub wanted: Wanted,
+    /// Rows a page.
+    pub page_size: u32,
+}
+
+impl Query {
+    /// Queries the day that is due longest, if any: its conversations can be submitted before the next day is queried.
+    ///
+    /// # Errors
+    /// [`Fault`] when no day could be queried: the sign-in is refused, the query is, or the ledger fails.
+    pub async fn run(&self) -> Result<Report, Fault> {
+        let claimed = self.house.ledger.claim(Stage::Query, 1, LEASE, self.house.now()).await?;
+        let Some(row) = claimed.first() else { return Ok(Report::default()) };
+        match self.house.while_claimed(row, self.query(row)).await {
+            Ok(None) => Ok(Report { claimed: 1, ..Report::default() }),
+            Ok(Some(found)) => {
+                self.house.settle(row, Settlement::Queried).await?;
+                tracing::info!(day = %row.day, found, "queried {}: {found} new conversations", row.day);
+                Ok(Report { claimed: 1, settled: 1, found, ..Report::default() })
+            }
+            Err(Fault::Source(error)) => {
+                self.put_off(row, error).await?;
+                Ok(Report { claimed: 1, failed: 1, ..Report::default() })
+            }
+            Err(fault) => {
+                self.house.give_back(row).await?;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn query(&self, row: &Row) -> Result<u64, Fault> {
+        let Fact::Day(day) = &row.fact else { return Ok(0) };
+        let window = self.house.calendar.window(row.day).map_err(|error| Fault::Settings(error.to_string()))?;
+        let query =
+            ConversationQuery { window, queues: self.wanted.queues.clone(), page_size: self.page_size.clamp(1, 100) };
+        let mut pages = Pages::new(&*self.source, &*self.house.clock, query);
+        let (mut found, mut marker_may_stand) = (0, true);
+        while let Some(page) = pages.next().await? {
+            let taken: Vec<NewConversation> = page.iter().map(|found| self.wanted.take(found)).collect();
+            if !self.house.still_ours(row).await? {
+                // Whoever has the day now goes on; what was added stays.
+                return Ok(found);
+            }
+            if marker_may_stand && self.has_new(&taken).await? {
+                self.reopen(row, day).await?;
+                marker_may_stand = false;
+            }
+            found += self.house.ledger.add_conversations(row.day, &taken, self.house.now()).await?;
+        }
+        Ok(found)
+    }
+
+    async fn has_new(&self, page: &[NewConversation]) -> Result<bool, Fault> {
+        let exported = page.iter().filter(|new| !matches!(new.intake, Intake::LeftOut(_)));
+        let ids: Vec<_> = exported.map(|new| new.id.clone()).collect();
+        let known = self.house.ledger.known(&ids).await?;
+        Ok(known.len() < ids.len())
+    }
+
+    /// A `_SUCCESS` is true or absent: it goes before the first new conversation comes. The archive is asked, not the
+    /// ledger, which may be younger than the marker.
+    async fn reopen(&self, row: &Row, day: &DayFact) -> Result<(), Fault> {
+        let key = self.house.layout.of_day(row.day, Marker::Success.file_name());
+        let key = key.map_err(|error| Fault::Settings(error.to_string()))?;
+        if self.house.archive.head(&key).await?.is_some() {
+            self.house.archive.delete(&key).await?;
+            let generation = day.generation;
+            tracing::info!(day = %row.day, generation, "late conversations: {} is open again", row.day);
+        }
+        if day.marker == Some(Marker::Success) {
+            self.house.settle(row, Settlement::Reopened).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_off(&self, row: &Row, error: ApiError) -> Result<(), Fault> {
+        self.house.retry_later(row).await?;
+        let out_of_reach = row.tries + 1 >= TRIES_BEFORE_STOP;
+        if error.next_step() != NextStep::Later || out_of_reach {
+            return Err(Fault::Source(error));
+        }
+        tracing::warn!(day = %row.day, code = error.code(), "could not query {}: {error}", row.day);
+        Ok(())
+    }
+}

@@ -1,0 +1,359 @@
+//! Upload: copies recordings from the source into the archive and proves each copy.
+//!
+//! Intent, bytes, proof, done: the claim comes first, the copy next; only when length and checksum are right is the
+//! row settled. Must never hold a whole recording in memory (a chat that is filtered is the exception, and bounded),
+//! and never replace an object.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
+
+use super::{Fault, House, LEASE, MOST_TRIES, Report, concerns_everything};
+use crate::api::{ApiError, Media, MediaError, NextStep, Recordings};
+use crate::archive::{Body, Offer, Proof, Put, PutError};
+use crate::chat::{self, BodyTypes};
+use crate::ids::{BatchJobId, ConversationId, RecordingId};
+use crate::jobs::{JobReader, Link, Links};
+use crate::kind::{Kind, extension, is_known};
+use crate::layout::{Key, Placed};
+use crate::ledger::machine::Settlement;
+use crate::ledger::{Fact, RecordingFact, Row, RowKey, Stage, StoredObject};
+use crate::reason::Reason;
+
+/// A copy that broke off is tried again at once, this often, before its row is put off.
+const TRIES_AT_ONCE: u32 = 3;
+
+/// Length of the digest's part that names differing content of one recording.
+const VARIANT_DIGITS: usize = 16;
+
+/// Settings of the upload stage.
+#[derive(Debug, Clone)]
+pub struct UploadOptions {
+    /// Copies at the same time.
+    pub concurrency: usize,
+    /// Which chat messages are kept.
+    pub chat: BodyTypes,
+}
+
+/// The upload stage.
+pub struct Upload {
+    /// Ports.
+    pub house: House,
+    /// The source.
+    pub source: Arc<dyn Recordings>,
+    /// Gives URLs.
+    pub reader: Arc<JobReader>,
+    /// Settings.
+    pub options: UploadOptions,
+}
+
+/// Why a copy did not succeed.
+enum Failed {
+    /// The URL is refused.
+    Refused(String),
+    /// Worth trying again; after too often, the reason.
+    Interrupted(Reason, String),
+    /// Not worth trying again.
+    Hopeless(Reason, String),
+    /// Nothing can be copied.
+    Fault(Fault),
+}
+
+struct Task<'a> {
+    row: &'a Row,
+    fact: &'a RecordingFact,
+    conversation: &'a ConversationId,
+    recording: &'a RecordingId,
+    job: &'a BatchJobId,
+}
+
+impl Upload {
+    /// Copies what is due until nothing is, as many at a time as the settings say.
+    ///
+    /// # Errors
+    /// [`Fault`] when nothing can be copied: the archive is full or gone, the sign-in is refused, the ledger fails.
+    pub async fn run(&self) -> Result<Report, Fault> {
+        self.run_reporting(|_| ()).await
+    }
+
+    /// The same, and tells of each copy as it is done.
+    ///
+    /// # Errors
+    /// As [`Upload::run`].
+    pub async fn run_reporting(&self, each: impl Fn(&Report)) -> Result<Report, Fault> {
+        let concurrency = self.options.concurrency.max(1);
+        // What is claimed and not settled: given back when nothing can be copied any more.
+        let held: Mutex<HashMap<RowKey, Row>> = Mutex::default();
+        let copies = self.claims(concurrency, &held).map(|row| async {
+            let row = row?;
+            let copied = self.house.while_claimed(&row, self.upload(&row)).await;
+            if copied.is_ok() {
+                locked(&held).remove(&row.key);
+            }
+            copied.map(|report| Report { claimed: 1, ..report.unwrap_or_default() })
+        });
+        let mut copies = std::pin::pin!(copies.buffer_unordered(concurrency));
+        let mut report = Report::default();
+        while let Some(copied) = copies.next().await {
+            match copied {
+                Ok(one) => {
+                    each(&one);
+                    report += one;
+                }
+                Err(fault) => {
+                    // The others would fail the same way: their claims are given back, not waited for.
+                    let rows: Vec<Row> = locked(&held).values().cloned().collect();
+                    self.give_back(&rows).await;
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Claims rows as they are needed, so that a long copy keeps no other from starting.
+    fn claims<'a>(
+        &'a self,
+        at_once: usize,
+        held: &'a Mutex<HashMap<RowKey, Row>>,
+    ) -> impl Stream<Item = Result<Row, Fault>> + 'a {
+        let pages = stream::unfold((), move |()| async move {
+            let claimed = self.house.ledger.claim(Stage::Upload, at_once, LEASE, self.house.now()).await;
+            let rows: Vec<Result<Row, Fault>> = match claimed {
+                Ok(rows) if rows.is_empty() => return None,
+                Ok(rows) => {
+                    locked(held).extend(rows.iter().map(|row| (row.key.clone(), row.clone())));
+                    rows.into_iter().map(Ok).collect()
+                }
+                Err(error) => vec![Err(Fault::Ledger(error))],
+            };
+            Some((stream::iter(rows), ()))
+        });
+        pages.flatten()
+    }
+
+    async fn give_back(&self, rows: &[Row]) {
+        for row in rows {
+            if let Err(error) = self.house.give_back(row).await {
+                // The lease ends by itself.
+                tracing::warn!(code = error.code(), "a claim could not be given back: {error}");
+                return;
+            }
+        }
+    }
+
+    async fn upload(&self, row: &Row) -> Result<Report, Fault> {
+        let (RowKey::Recording(conversation, recording), Fact::Recording(fact)) = (&row.key, &row.fact) else {
+            return Ok(Report::default());
+        };
+        let Some(job) = &fact.job else {
+            let detail = "no job can give its URL".to_owned();
+            return self.settle(row, Settlement::Refused { detail, objects: Vec::new() }).await;
+        };
+        let task = Task { row, fact, conversation, recording, job };
+        let mut done = Vec::new();
+        let mut report = Report::default();
+        match self.copy_all(&task, &mut done, &mut report).await {
+            Ok(()) => {
+                tracing::debug!(recording.id = %recording, objects = done.len(), "stored recording {recording}");
+                report += self.settle(row, Settlement::Stored(done)).await?;
+                self.reader.done(job, conversation, recording).await;
+            }
+            Err(failed) => report += self.fail(&task, failed, done).await?,
+        }
+        Ok(report)
+    }
+
+    async fn copy_all(&self, task: &Task<'_>, done: &mut Vec<StoredObject>, report: &mut Report) -> Result<(), Failed> {
+        let links = self.links(task, None).await?;
+        if links.links.is_empty() {
+            return Err(Failed::Refused("its job no longer lists it".to_owned()));
+        }
+        let count = links.links.len();
+        let mut links = links;
+        for place in 0..count {
+            let (mut interruptions, mut refreshed) = (0, false);
+            let object = loop {
+                let Some(link) = links.links.get(place) else {
+                    return Err(Failed::Refused("its job lists fewer results than before".to_owned()));
+                };
+                match self.copy(task, link, report).await {
+                    Ok(object) => break object,
+                    // A fresh URL, once; refused again, its conversation needs a new job.
+                    Err(Failed::Refused(_)) if !refreshed => {
+                        links = self.links(task, Some(links.read_at)).await?;
+                        refreshed = true;
+                    }
+                    Err(Failed::Interrupted(reason, detail)) => {
+                        interruptions += 1;
+                        if interruptions >= TRIES_AT_ONCE {
+                            return Err(Failed::Interrupted(reason, detail));
+                        }
+                    }
+                    Err(failed) => return Err(failed),
+                }
+            };
+            if !done.iter().any(|known: &StoredObject| known.key == object.key) {
+                done.push(object);
+            }
+        }
+        Ok(())
+    }
+
+    async fn links(&self, task: &Task<'_>, newer_than: Option<jiff::Timestamp>) -> Result<Links, Failed> {
+        let links = self.reader.links(task.job, task.conversation, task.recording, newer_than).await;
+        links.map_err(|error: ApiError| {
+            if concerns_everything(&error) {
+                Failed::Fault(Fault::Source(error))
+            } else if error.next_step() == NextStep::GiveUp {
+                Failed::Refused(format!("its job is lost ({})", error.code()))
+            } else {
+                Failed::Interrupted(Reason::SourceUnavailable, error.to_string())
+            }
+        })
+    }
+
+    /// Copies one result. Content that differs from what is under the recording's key gets a key of its own.
+    async fn copy(&self, task: &Task<'_>, link: &Link, report: &mut Report) -> Result<StoredObject, Failed> {
+        let key = |content_type: Option<&str>, variant: Option<&str>| self.key(task, content_type, variant);
+        let (content_type, put) = self.put(task, link, |content_type| key(content_type, None)).await?;
+        let own = key(content_type.as_deref(), None)?;
+        let (key, put) = match put {
+            Put::AlreadyThere { same: false, proof } => {
+                let variant = proof.sha256.get(..VARIANT_DIGITS).unwrap_or_default();
+                let other = key(content_type.as_deref(), Some(variant))?;
+                let (_, put) = self.put(task, link, |_| Ok(other.clone())).await?;
+                (other, put)
+            }
+            put => (own, put),
+        };
+        let proof = match put {
+            Put::Stored(proof) => {
+                report.stored += 1;
+                report.bytes += proof.bytes;
+                proof
+            }
+            Put::AlreadyThere { same: true, proof } => proof,
+            // Another content under a name made of this content's digest: the URL gave two different bodies.
+            Put::AlreadyThere { same: false, .. } => {
+                let detail = "the source gave different bytes for one URL".to_owned();
+                return Err(Failed::Interrupted(Reason::DownloadFailed, detail));
+            }
+        };
+        Ok(self.stored(task, key, proof, content_type))
+    }
+
+    fn stored(&self, task: &Task<'_>, key: Key, proof: Proof, content_type: Option<String>) -> StoredObject {
+        let Proof { bytes, sha256 } = proof;
+        StoredObject { key, bytes, sha256, content_type, job: Some(task.job.clone()), stored_at: self.house.now() }
+    }
+
+    fn key(&self, task: &Task<'_>, content_type: Option<&str>, variant: Option<&str>) -> Result<Key, Failed> {
+        let placed = Placed {
+            day: task.row.day,
+            start: task.fact.start,
+            kind: task.fact.kind,
+            conversation: task.conversation,
+            recording: task.recording,
+            ext: extension(content_type),
+            variant,
+        };
+        self.house.layout.recording(&placed).map_err(|error| Failed::Fault(Fault::Settings(error.to_string())))
+    }
+
+    async fn put(
+        &self,
+        task: &Task<'_>,
+        link: &Link,
+        key: impl Fn(Option<&str>) -> Result<Key, Failed>,
+    ) -> Result<(Option<String>, Put), Failed> {
+        let media = self.source.open(&link.url).await.map_err(of_media)?;
+        let content_type = match link.content_type.as_deref() {
+            Some(named) if is_known(Some(named)) => Some(named.to_owned()),
+            named => media.content_type.clone().filter(|sent| is_known(Some(sent))).or(named.map(str::to_owned)),
+        };
+        let key = key(content_type.as_deref())?;
+        let (length, body) = self.body(task.fact.kind, content_type.as_deref(), media).await?;
+        let offer = Offer { key: &key, content_type: content_type.as_deref(), length, body };
+        let put = self.house.archive.put_new(offer).await.map_err(of_put)?;
+        Ok((content_type, put))
+    }
+
+    /// The body as it is stored: a chat with only the messages that are kept, anything else as it comes.
+    async fn body(&self, kind: Kind, content_type: Option<&str>, media: Media) -> Result<(Option<u64>, Body), Failed> {
+        let Media { length, mut body, .. } = media;
+        let is_chat = kind == Kind::Chat && extension(content_type) == "json";
+        let long = length.is_some_and(|length| length > chat::LONGEST_FILTERED);
+        if !is_chat || long || self.options.chat == BodyTypes::All {
+            return Ok((length, body));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(bytes) = body.next().await {
+            whole.extend_from_slice(&bytes.map_err(of_media)?);
+            if whole.len() as u64 > chat::LONGEST_FILTERED {
+                // Its length was not declared: what is here and what is to come go on as they are.
+                let begun = stream::iter([Ok(whole.freeze())]);
+                return Ok((length, begun.chain(body).boxed()));
+            }
+        }
+        let received = whole.len() as u64;
+        if let Some(declared) = length.filter(|declared| *declared != received) {
+            return Err(of_put(PutError::Length { declared, received }));
+        }
+        let kept: Bytes = chat::filter(&whole.freeze(), &self.options.chat);
+        Ok((Some(kept.len() as u64), stream::iter([Ok(kept)]).boxed()))
+    }
+
+    async fn fail(&self, task: &Task<'_>, failed: Failed, objects: Vec<StoredObject>) -> Result<Report, Fault> {
+        let row = task.row;
+        match failed {
+            Failed::Fault(fault) => Err(fault),
+            Failed::Refused(detail) => {
+                tracing::warn!(recording.id = %task.recording, "recording {} needs a new job: {detail}", task.recording);
+                self.settle(row, Settlement::Refused { detail, objects }).await
+            }
+            Failed::Hopeless(reason, detail) => {
+                tracing::warn!(recording.id = %task.recording, %reason, "parked recording {}: {detail}", task.recording);
+                self.settle(row, Settlement::Parked { reason, detail, objects }).await
+            }
+            Failed::Interrupted(reason, detail) if row.tries + 1 >= MOST_TRIES => {
+                tracing::warn!(recording.id = %task.recording, "parked recording {}: {detail}", task.recording);
+                self.settle(row, Settlement::Parked { reason, detail, objects }).await
+            }
+            Failed::Interrupted(_, detail) => {
+                tracing::info!(recording.id = %task.recording, "recording {} is put off: {detail}", task.recording);
+                self.house.retry_later(row).await?;
+                Ok(Report { failed: 1, ..Report::default() })
+            }
+        }
+    }
+
+    async fn settle(&self, row: &Row, settlement: Settlement) -> Result<Report, Fault> {
+        let parked = u64::from(matches!(settlement, Settlement::Parked { .. }));
+        self.house.settle(row, settlement).await?;
+        Ok(Report { settled: 1, parked, ..Report::default() })
+    }
+}
+
+fn locked(held: &Mutex<HashMap<RowKey, Row>>) -> MutexGuard<'_, HashMap<RowKey, Row>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn of_media(error: MediaError) -> Failed {
+    match error {
+        MediaError::NotAllowed { .. } => Failed::Hopeless(Reason::UrlNotAllowed, error.to_string()),
+        MediaError::Expired { .. } | MediaError::Gone { .. } => Failed::Refused(error.to_string()),
+        MediaError::Interrupted { .. } => Failed::Interrupted(Reason::DownloadFailed, error.to_string()),
+    }
+}
+
+fn of_put(error: PutError) -> Failed {
+    match error {
+        PutError::Body(cause) => of_media(cause),
+        PutError::Length { .. } => Failed::Interrupted(Reason::DownloadFailed, error.to_string()),
+        PutError::Store(error) if error.is_general() => Failed::Fault(Fault::Archive(error)),
+        PutError::Store(error) => Failed::Interrupted(Reason::ArchiveFailed, error.to_string()),
+    }
+}
