@@ -1,0 +1,108 @@
+//! The file's schema and its migrations. A migration is never changed once released: the next one follows it.
+
+use std::path::Path;
+
+use callvault_pipeline::ledger::LedgerError;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::connection::at;
+
+/// "cvlt": marks the file as ours.
+const APPLICATION_ID: i32 = 0x6376_6c74;
+
+/// Each step brings the schema from its index to the next version.
+const STEPS: &[&str] = &[r#"
+    -- One row per fact. `fact` is the truth; the columns beside it are what is searched and counted by.
+    CREATE TABLE facts (
+        key     TEXT NOT NULL UNIQUE,
+        kind    TEXT NOT NULL,
+        day     TEXT NOT NULL,
+        state   TEXT NOT NULL,
+        reason  TEXT,
+        stage   TEXT,
+        due     INTEGER,           -- milliseconds since 1970; while claimed, when the claim ends
+        holder  TEXT,
+        attempt INTEGER NOT NULL,
+        tries   INTEGER NOT NULL,
+        bytes   INTEGER NOT NULL,
+        open    INTEGER NOT NULL,  -- 1 while a conversation or recording is not terminal
+        fact    TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX facts_due    ON facts (stage, due) WHERE stage IS NOT NULL;
+    CREATE INDEX facts_day    ON facts (day, key);
+    CREATE INDEX facts_open   ON facts (day) WHERE open = 1;
+    CREATE INDEX facts_parked ON facts (day, key) WHERE state = 'parked';
+    CREATE INDEX facts_held   ON facts (holder) WHERE holder IS NOT NULL;
+
+    -- What the rows are true of: another archive or time zone needs another ledger.
+    CREATE TABLE bound (
+        name  TEXT NOT NULL PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
+
+    -- For people with a SQL prompt.
+    CREATE VIEW days AS
+        SELECT day, state, json_extract(fact, '$.marker') AS marker, json_extract(fact, '$.generation') AS generation,
+               json_extract(fact, '$.closed_at') AS closed_at
+        FROM facts WHERE kind = 'day';
+    CREATE VIEW conversations AS
+        SELECT substr(key, 14, length(key) - 14) AS conversation, day, state, reason, tries,
+               json_extract(fact, '$.facts.start') AS started_at, json_extract(fact, '$.facts.handle_ms') AS handle_ms
+        FROM facts WHERE kind = 'conversation';
+    CREATE VIEW recordings AS
+        SELECT substr(key, 14, instr(substr(key, 14), '/') - 1) AS conversation,
+               substr(key, 14 + instr(substr(key, 14), '/')) AS recording,
+               day, state, reason, tries, bytes, json_extract(fact, '$.kind') AS kind,
+               json_extract(fact, '$.objects[0].key') AS object, json_extract(fact, '$.detail') AS detail
+        FROM facts WHERE kind = 'recording';
+"#];
+
+/// Brings the file to the newest schema.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
+    let version = version(connection, path)?;
+    if version == STEPS.len() {
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| at(path, error))?;
+    // Another process may have migrated while we waited.
+    let version = self::version(&transaction, path)?;
+    for step in STEPS.iter().skip(version) {
+        transaction.execute_batch(step).map_err(|error| at(path, error))?;
+    }
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(|error| at(path, error))?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(|error| at(path, error))?;
+    transaction.commit().map_err(|error| at(path, error))
+}
+
+/// Whether a file that is only looked at has a schema we read.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    match version(connection, path)? {
+        version if version == STEPS.len() => Ok(()),
+        version => {
+            let detail = format!("{} has schema {version}: run an export first to bring it up to date", path.display());
+            Err(LedgerError::Unusable { detail })
+        }
+    }
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<usize, LedgerError> {
+    let read = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let version = read("user_version").map_err(|error| at(path, error))?;
+    let application = read("application_id").map_err(|error| at(path, error))?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| at(path, error))?;
+    let fresh = tables == 0 && version == 0 && application == 0;
+    if !fresh && application != i64::from(APPLICATION_ID) {
+        let detail = format!("{} is a database, but not a ledger: check LEDGER", path.display());
+        return Err(LedgerError::Unusable { detail });
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        _ => {
+            let detail = format!("{} was written by a newer callvault (schema {version}): update", path.display());
+            Err(LedgerError::Unusable { detail })
+        }
+    }
+}

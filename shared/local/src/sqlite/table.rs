@@ -1,0 +1,223 @@
+//! Rows in the table `facts`: SQL in, rows out. Decides nothing.
+
+use callvault_pipeline::day::Day;
+use callvault_pipeline::ids::ConversationId;
+use callvault_pipeline::ledger::rows::Rows;
+use callvault_pipeline::ledger::{Counts, Fact, HolderId, LedgerError, Listing, Row, RowKey, Stage, Work, machine};
+use jiff::Timestamp;
+use rusqlite::{Connection, Params, params};
+
+use super::connection::fault;
+
+const COLUMNS: &str = "key, day, stage, due, holder, attempt, tries, fact";
+
+/// The table, inside a transaction.
+pub(super) struct Table<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self { connection }
+    }
+
+    fn select(&self, rest: &str, parameters: impl Params) -> Result<Vec<Row>, LedgerError> {
+        let sql = format!("SELECT {COLUMNS} FROM facts {rest}");
+        let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
+        let mut rows = statement.query(parameters).map_err(fault)?;
+        let mut read = Vec::new();
+        while let Some(row) = rows.next().map_err(fault)? {
+            read.push(Stored::read(row).map_err(fault)?.into_row()?);
+        }
+        Ok(read)
+    }
+
+    /// Ends every claim. Returns how many there were.
+    pub(super) fn release_all(&mut self, now: Timestamp) -> Result<usize, LedgerError> {
+        let held = self.select("WHERE holder IS NOT NULL", [])?;
+        for row in &held {
+            self.put(&machine::release(row, now))?;
+        }
+        Ok(held.len())
+    }
+
+    /// Writes down what is not, and answers what is written otherwise.
+    pub(super) fn bind(&mut self, to: &[(&'static str, String)]) -> Result<Vec<(&'static str, String)>, LedgerError> {
+        let mut differing = Vec::new();
+        for (name, value) in to {
+            let write = "INSERT INTO bound (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            self.connection.execute(write, params![name, value]).map_err(fault)?;
+            let read = "SELECT value FROM bound WHERE name = ?1";
+            let bound: String = self.connection.query_row(read, params![name], |row| row.get(0)).map_err(fault)?;
+            if bound != *value {
+                differing.push((*name, bound));
+            }
+        }
+        Ok(differing)
+    }
+
+    pub(super) fn days(&self) -> Result<Vec<Row>, LedgerError> {
+        self.select("WHERE key >= 'day/' AND key < 'day0' ORDER BY key", [])
+    }
+
+    pub(super) fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM facts WHERE day = ?1 AND open = 1)";
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        statement.query_row(params![day.to_string()], |row| row.get(0)).map_err(fault)
+    }
+
+    pub(super) fn list(
+        &self,
+        day: Day,
+        listing: Listing,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>, LedgerError> {
+        // Conversations and recordings share this prefix; batches and days sort outside it.
+        let after = after.unwrap_or("conversation/");
+        let only = match listing {
+            Listing::All => "",
+            Listing::Parked => "AND state = 'parked'",
+        };
+        let rest = format!("WHERE day = ?1 AND key > ?2 AND key < 'conversation0' {only} ORDER BY key LIMIT ?3");
+        self.select(&rest, params![day.to_string(), after, limit as i64])
+    }
+
+    pub(super) fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT min(due) FROM facts WHERE stage = ?1").map_err(fault)?;
+        let due: Option<i64> = statement.query_row(params![stage.as_str()], |row| row.get(0)).map_err(fault)?;
+        Ok(due.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+    }
+
+    pub(super) fn counts(&self, day: Day) -> Result<Counts, LedgerError> {
+        let mut counts = Counts::default();
+        let sql = "SELECT kind, state, reason, count(*), sum(bytes),
+                sum(kind = 'conversation' AND state = 'parked' AND NOT EXISTS (
+                    SELECT 1 FROM facts AS r
+                    WHERE r.key > f.key AND r.key < substr(f.key, 1, length(f.key) - 1) || '0' AND r.state = 'parked'))
+            FROM facts AS f WHERE day = ?1 AND key > 'conversation/' AND key < 'conversation0'
+            GROUP BY kind, state, reason";
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let mut rows = statement.query(params![day.to_string()]).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            let read = || -> rusqlite::Result<(String, String, Option<String>, i64, i64, i64)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            };
+            let (kind, state, reason, n, bytes, whole) = read().map_err(fault)?;
+            let [n, bytes, whole] = [n, bytes, whole].map(|n| u64::try_from(n).unwrap_or_default());
+            counts.add(kind == "recording", &state, reason.as_deref(), n, whole, bytes);
+        }
+        Ok(counts)
+    }
+}
+
+impl Rows for Table<'_> {
+    fn get(&self, key: &RowKey) -> Result<Option<Row>, LedgerError> {
+        Ok(self.select("WHERE key = ?1", params![key.to_string()])?.pop())
+    }
+
+    fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        // '0' is the character after '/': everything that begins with the conversation's key.
+        let (first, end) = (format!("conversation/{conversation}/"), format!("conversation/{conversation}0"));
+        self.select("WHERE key >= ?1 AND key < ?2 ORDER BY key", params![first, end])
+    }
+
+    fn put(&mut self, row: &Row) -> Result<(), LedgerError> {
+        let (kind, open) = match &row.fact {
+            Fact::Day(_) => ("day", false),
+            Fact::Batch(_) => ("batch", false),
+            Fact::Conversation(_) => ("conversation", !row.is_terminal()),
+            Fact::Recording(_) => ("recording", !row.is_terminal()),
+        };
+        let fact = serde_json::to_string(&row.fact)
+            .map_err(|error| LedgerError::Unreadable { key: row.key.to_string(), detail: error.to_string() })?;
+        let sql =
+            "INSERT INTO facts (key, kind, day, state, reason, stage, due, holder, attempt, tries, bytes, open, fact)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            ON CONFLICT (key) DO UPDATE SET day = ?3, state = ?4, reason = ?5, stage = ?6, due = ?7, holder = ?8,
+                attempt = ?9, tries = ?10, bytes = ?11, open = ?12, fact = ?13";
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let work = row.work.as_ref();
+        let changed = statement.execute(params![
+            row.key.to_string(),
+            kind,
+            row.day.to_string(),
+            row.state_word(),
+            row.reason().map(|reason| reason.code()),
+            work.map(|work| work.stage.as_str()),
+            // Rounded up: a row is never due before its time.
+            work.map(|work| work.due.as_nanosecond().div_euclid(1_000_000)
+                + i128::from(work.due.subsec_nanosecond() % 1_000_000 > 0))
+                .map(|ms| ms as i64),
+            work.and_then(|work| work.holder.as_ref()).map(|holder| holder.0.as_str()),
+            row.attempt,
+            row.tries,
+            i64::try_from(row.bytes()).unwrap_or(i64::MAX),
+            open,
+            fact,
+        ]);
+        changed.map(drop).map_err(fault)
+    }
+
+    fn due(&self, stage: Stage, now: Timestamp, limit: usize) -> Result<Vec<Row>, LedgerError> {
+        self.select(
+            "WHERE stage = ?1 AND due <= ?2 ORDER BY due LIMIT ?3",
+            params![stage.as_str(), now.as_millisecond(), limit as i64],
+        )
+    }
+
+    fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        self.select("WHERE day = ?1 AND state = 'parked' AND kind = 'conversation'", params![day.to_string()])
+    }
+}
+
+/// A row as SQLite gives it.
+struct Stored {
+    key: String,
+    day: String,
+    stage: Option<String>,
+    due: Option<i64>,
+    holder: Option<String>,
+    attempt: u32,
+    tries: u32,
+    fact: String,
+}
+
+impl Stored {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key: row.get(0)?,
+            day: row.get(1)?,
+            stage: row.get(2)?,
+            due: row.get(3)?,
+            holder: row.get(4)?,
+            attempt: row.get(5)?,
+            tries: row.get(6)?,
+            fact: row.get(7)?,
+        })
+    }
+
+    fn into_row(self) -> Result<Row, LedgerError> {
+        let unreadable = |detail: String| LedgerError::Unreadable { key: self.key.clone(), detail };
+        let work = match (&self.stage, self.due) {
+            (Some(stage), Some(due)) => Some(Work {
+                stage: Stage::ALL
+                    .into_iter()
+                    .find(|known| known.as_str() == stage)
+                    .ok_or_else(|| unreadable(format!("unknown stage `{stage}`")))?,
+                due: Timestamp::from_millisecond(due).map_err(|error| unreadable(error.to_string()))?,
+                holder: self.holder.clone().map(HolderId),
+            }),
+            _ => None,
+        };
+        Ok(Row {
+            key: self.key.parse().map_err(&unreadable)?,
+            day: self.day.parse().map_err(|_| unreadable("its day is not one".to_owned()))?,
+            attempt: self.attempt,
+            tries: self.tries,
+            work,
+            fact: serde_json::from_str(&self.fact).map_err(|error| unreadable(error.to_string()))?,
+        })
+    }
+}
