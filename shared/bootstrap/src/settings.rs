@@ -1,0 +1,346 @@
+//! The settings: one typed struct, read once, the same names everywhere. All faults are reported together.
+//!
+//! The lookup is a parameter, so that nothing here touches the process's environment and tests need not either.
+
+mod reader;
+
+use std::path::PathBuf;
+
+use callvault_genesys::region::Endpoints;
+use callvault_pipeline::chat::BodyTypes;
+use callvault_pipeline::day::Calendar;
+use callvault_pipeline::facts::Wanted;
+use callvault_pipeline::kind::Kind;
+use callvault_pipeline::layout::{Layout, Template, check_environment};
+use callvault_pipeline::reconcile::MetadataMode;
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+
+use reader::Reader;
+
+/// Every name that is read.
+pub const NAMES: &[&str] = &[
+    "GENESYS_REGION",
+    "GENESYS_URL",
+    "GENESYS_CLIENT_ID",
+    "GENESYS_CLIENT_SECRET",
+    "LEDGER",
+    "ARCHIVE",
+    "ENVIRONMENT",
+    "KEY_LAYOUT",
+    "TIMEZONE",
+    "QUEUE_IDS",
+    "MEDIA_KINDS",
+    "REQUIRE_AGENT",
+    "BATCH_SIZE",
+    "PAGE_SIZE",
+    "METADATA",
+    "CHAT_BODY_TYPES",
+    "MEDIA_HOSTS",
+    "UPLOAD_CONCURRENCY",
+];
+
+/// Names that are planned: a file that has them already is accepted, with a warning.
+pub const PLANNED: &[&str] = &[
+    "GENESYS_SECRET_ID",
+    "VOICEMAIL_SECRET_ID",
+    "LAG_DAYS",
+    "SKIP_WEEKDAYS",
+    "RESCAN_DAYS",
+    "NOTIFY_URL",
+    "EMAILS",
+    "EMAIL_MESSAGE",
+    "NOTIFY_TOPIC_ARN",
+    "DELETE_AFTER_UPLOAD",
+    "MARK_READ_AFTER_UPLOAD",
+    "DISCONNECT_CALLBACK",
+    "VOICEMAIL_FORMAT",
+    "WEBHOOK_SECRET",
+    "CALLS_TOKEN",
+    "JOBS_TOKEN",
+    "VOICEMAIL_QUEUES",
+    "RESTORE_ARCHIVED",
+];
+
+/// Where the rows are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+/// Where the objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchivePlace {
+    /// A folder.
+    Folder(PathBuf),
+}
+
+/// An org of Genesys Cloud and how to sign in to it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its hosts.
+    pub endpoints: Endpoints,
+    /// The OAuth client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+}
+
+/// The settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The org's hosts, where they are set.
+    pub endpoints: Option<Endpoints>,
+    /// The org and its client; `None` where it was not asked for.
+    pub source: Option<Source>,
+    /// Where the rows are kept.
+    pub ledger: LedgerPlace,
+    /// Where the objects are kept.
+    pub archive: ArchivePlace,
+    /// Days.
+    pub calendar: Calendar,
+    /// Keys.
+    pub layout: Layout,
+    /// Which conversations are exported.
+    pub wanted: Wanted,
+    /// Which kinds are exported; empty for all.
+    pub kinds: Vec<Kind>,
+    /// Conversations a batch.
+    pub batch_size: usize,
+    /// Rows a page.
+    pub page_size: u32,
+    /// How much is asked about each conversation.
+    pub metadata: MetadataMode,
+    /// Which chat messages are kept.
+    pub chat: BodyTypes,
+    /// Hosts that media may come from, beside the region's own.
+    pub media_hosts: Vec<String>,
+    /// Copies at the same time.
+    pub upload_concurrency: usize,
+}
+
+/// What a command needs beside ledger, archive and days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// An org to talk to.
+    Source,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsFaults(pub Vec<String>);
+
+impl std::fmt::Display for SettingsFaults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for SettingsFaults {}
+
+impl Settings {
+    /// Reads the settings through `lookup`. A value of nothing but blanks counts as not set.
+    ///
+    /// # Errors
+    /// All faults together, each naming the setting, the value (not of secrets) and what is expected.
+    pub fn read(need: Need, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsFaults> {
+        let mut read = Reader::new(&lookup);
+        let zone = zone(&mut read);
+        let calendar = Calendar::new(zone);
+        let endpoints = endpoints(&mut read, need);
+        let settings = Self {
+            source: source(&mut read, need, endpoints.clone()),
+            endpoints,
+            ledger: ledger(&mut read),
+            archive: archive(&mut read),
+            layout: layout(&mut read, calendar.clone()),
+            calendar,
+            wanted: Wanted {
+                queues: read.list("QUEUE_IDS", "a comma separated list of queue ids", |text| text.parse().ok()),
+                require_agent: read.yes_or_no("REQUIRE_AGENT", false),
+            },
+            kinds: read.list("MEDIA_KINDS", "of call, chat, email, message, screen, comma separated", |text| {
+                text.to_ascii_lowercase().parse().ok()
+            }),
+            batch_size: read.number("BATCH_SIZE", 1, 100, 100),
+            page_size: read.number("PAGE_SIZE", 1, 100, 100) as u32,
+            metadata: read.word("METADATA", &[("full", MetadataMode::Full), ("analytics", MetadataMode::Analytics)]),
+            chat: chat(&mut read),
+            media_hosts: media_hosts(&mut read),
+            upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
+        };
+        read.finish(settings)
+    }
+}
+
+fn zone(read: &mut Reader<'_>) -> TimeZone {
+    let name = read.text("TIMEZONE").unwrap_or_else(|| "UTC".to_owned());
+    match TimeZone::get(&name) {
+        // `jiff` reads `utc` and `Utc` too; a zone without a name could not be written into a marker.
+        Ok(zone) if zone.iana_name().is_some() || zone == TimeZone::UTC => zone,
+        _ => {
+            read.fault("TIMEZONE", &name, "the IANA name of a time zone, for instance America/Lima");
+            TimeZone::UTC
+        }
+    }
+}
+
+fn endpoints(read: &mut Reader<'_>, need: Need) -> Option<Endpoints> {
+    match (read.text("GENESYS_URL"), read.text("GENESYS_REGION")) {
+        // A URL is for tests and simulators and is given on purpose: it wins.
+        (Some(url), _) => read.or_fault("GENESYS_URL", &url, Endpoints::of_base(&url)),
+        (None, Some(region)) => read.or_fault("GENESYS_REGION", &region, Endpoints::of_region(&region)),
+        (None, None) => {
+            if need == Need::Source {
+                read.missing("GENESYS_REGION", "the region of the org, for instance mypurecloud.ie");
+            }
+            None
+        }
+    }
+}
+
+fn source(read: &mut Reader<'_>, need: Need, endpoints: Option<Endpoints>) -> Option<Source> {
+    if need == Need::Nothing {
+        return None;
+    }
+    let client_id = read.text("GENESYS_CLIENT_ID");
+    if client_id.is_none() {
+        read.missing("GENESYS_CLIENT_ID", "the id of an OAuth client with the grant `client credentials`");
+    }
+    let client_secret = read.text("GENESYS_CLIENT_SECRET");
+    if client_secret.is_none() {
+        read.missing("GENESYS_CLIENT_SECRET", "the secret of that OAuth client");
+    }
+    Some(Source { endpoints: endpoints?, client_id: client_id?, client_secret: client_secret?.into() })
+}
+
+fn ledger(read: &mut Reader<'_>) -> LedgerPlace {
+    let text = read.text("LEDGER").unwrap_or_else(|| "sqlite:callvault.sqlite".to_owned());
+    match text.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => LedgerPlace::Sqlite(path.strip_prefix("//").unwrap_or(path).into()),
+        _ => {
+            read.fault("LEDGER", &text, "sqlite:PATH, for instance sqlite:/var/lib/callvault/ledger.sqlite");
+            LedgerPlace::Sqlite(PathBuf::new())
+        }
+    }
+}
+
+fn archive(read: &mut Reader<'_>) -> ArchivePlace {
+    let text = read.text("ARCHIVE").unwrap_or_else(|| "archive".to_owned());
+    let path = if text.starts_with("file:") {
+        let url = url::Url::parse(&text).ok().filter(|url| text.starts_with("file:///") && url.path().len() > 1);
+        url.and_then(|url| url.to_file_path().ok())
+    } else {
+        (!text.contains("://")).then(|| PathBuf::from(&text))
+    };
+    match path {
+        Some(path) => ArchivePlace::Folder(path),
+        None => {
+            read.fault("ARCHIVE", &text, "file:///PATH or the path of a folder");
+            ArchivePlace::Folder(PathBuf::new())
+        }
+    }
+}
+
+fn layout(read: &mut Reader<'_>, calendar: Calendar) -> Layout {
+    let environment = read.text("ENVIRONMENT").unwrap_or_else(|| "prod".to_owned());
+    if let Err(error) = check_environment(&environment) {
+        read.fault("ENVIRONMENT", &environment, &error.to_string());
+    }
+    let text = read.text("KEY_LAYOUT").unwrap_or_else(|| "day".to_owned());
+    let template = text.parse::<Template>().unwrap_or_else(|error| {
+        read.fault("KEY_LAYOUT", &text, &format!("day, hive or a template: {error}"));
+        Template::default()
+    });
+    Layout::new(template, environment, calendar)
+}
+
+fn chat(read: &mut Reader<'_>) -> BodyTypes {
+    match read.text("CHAT_BODY_TYPES") {
+        None => BodyTypes::default(),
+        Some(text) if text.eq_ignore_ascii_case("all") => BodyTypes::All,
+        Some(_) => BodyTypes::Only(read.list("CHAT_BODY_TYPES", "`all`, or words such as STANDARD,NOTICE", |text| {
+            let word = text.bytes().all(|b| b.is_ascii_alphabetic());
+            word.then(|| text.to_ascii_uppercase())
+        })),
+    }
+}
+
+fn media_hosts(read: &mut Reader<'_>) -> Vec<String> {
+    read.list("MEDIA_HOSTS", "host names such as media.example.com or *.example.com, comma separated", |text| {
+        let host = text.strip_prefix("*.").unwrap_or(text);
+        let legal = !host.is_empty()
+            && host.contains('.')
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        legal.then(|| text.to_ascii_lowercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn read(need: Need, pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
+        let map: BTreeMap<String, String> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::read(need, |name| map.get(name).cloned())
+    }
+
+    #[test]
+    fn nothing_set_gives_the_documented_defaults() {
+        let settings = read(Need::Nothing, &[]).unwrap();
+        assert_eq!(settings.ledger, LedgerPlace::Sqlite("callvault.sqlite".into()));
+        assert_eq!(settings.archive, ArchivePlace::Folder("archive".into()));
+        assert_eq!((settings.batch_size, settings.page_size, settings.upload_concurrency), (100, 100, 8));
+        assert_eq!(settings.metadata, MetadataMode::Full);
+        assert_eq!(settings.calendar.zone_name(), "UTC");
+    }
+
+    #[test]
+    fn all_faults_come_together_and_name_what_is_expected() {
+        let faults = read(
+            Need::Source,
+            &[
+                ("TIMEZONE", "Mars/Olympus"),
+                ("BATCH_SIZE", "101"),
+                ("PAGE_SIZE", "0"),
+                ("UPLOAD_CONCURRENCY", "many"),
+                ("KEY_LAYOUT", "{day}/{conversation}.{ext}"),
+                ("ENVIRONMENT", "a/b"),
+                ("LEDGER", "oracle:x"),
+                ("ARCHIVE", "ftp://x"),
+                ("METADATA", "some"),
+                ("REQUIRE_AGENT", "perhaps"),
+                ("MEDIA_KINDS", "call,fax"),
+                ("QUEUE_IDS", "a/b"),
+                ("MEDIA_HOSTS", "https://x.example.com/"),
+                ("CHAT_BODY_TYPES", "STANDARD,1"),
+                ("GENESYS_REGION", "nowhere.example"),
+                ("GENESYS_CLIENT_SECRET", "planted"),
+            ],
+        )
+        .unwrap_err();
+        let text = faults.to_string();
+        for name in NAMES.iter().filter(|name| !["GENESYS_URL", "GENESYS_CLIENT_SECRET"].contains(name)) {
+            assert_eq!(faults.0.iter().filter(|f| f.starts_with(*name)).count(), 1, "{name} in:\n{text}");
+        }
+        assert!(!text.contains("planted"));
+    }
+
+    #[test]
+    fn blanks_count_as_not_set() {
+        let settings = read(Need::Nothing, &[("TIMEZONE", "  "), ("BATCH_SIZE", "")]).unwrap();
+        assert_eq!(settings.batch_size, 100);
+    }
+
+    #[test]
+    fn a_secret_does_not_show_in_debug() {
+        let pairs =
+            [("GENESYS_REGION", "mypurecloud.ie"), ("GENESYS_CLIENT_ID", "id"), ("GENESYS_CLIENT_SECRET", "planted")];
+        let settings = read(Need::Source, &pairs).unwrap();
+        assert!(!format!("{settings:?}").contains("planted"));
+    }
+}
