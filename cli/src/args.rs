@@ -1,0 +1,171 @@
+//! The command line. The commands and flags of the help are fixed: scripts depend on them.
+
+use std::path::PathBuf;
+
+use callvault_pipeline::day::Day;
+use callvault_pipeline::ids::ConversationId;
+use callvault_simulator::Profile;
+use clap::{Parser, Subcommand};
+
+/// Exports recordings from Genesys Cloud, completely and provably, into storage you own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "callvault",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Settings are read from flags, then the environment, then callvault.toml; the README lists them.\n\
+                  Exit codes: 0 all well, 1 something is parked or differs, 2 usage or settings, 3 could not go on.\n\n\
+                  Try it without an org:\n  callvault demo"
+)]
+pub(crate) struct Args {
+    /// Settings file [default: callvault.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What is logged on stderr: error, warn, info, debug, or a filter such as callvault_pipeline=debug [default: CALLVAULT_LOG, or warn]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// Log lines as JSON
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Export a simulated org's day and compare the archive with the truth
+    #[command(
+        after_help = "Examples:\n  callvault demo\n  callvault demo --dir /tmp/demo --conversations 1000 --faults hostile\n\n\
+                            Run it twice over one --dir: the second run transfers nothing."
+    )]
+    Demo(Demo),
+    /// Export the recordings of days
+    #[command(after_help = "Examples:\n  callvault export --from 2026-01-01 --to 2026-01-31\n  \
+                            callvault export --from 2026-01-31 --to 2026-01-31 --archive file:///srv/recordings --json\n\n\
+                            A run that was stopped, however, is gone on with by running it again.")]
+    Export(Export),
+    /// Show what the ledger knows of days
+    #[command(after_help = "Examples:\n  callvault status\n  callvault status --day 2026-01-31 --json")]
+    Status(Status),
+    /// Say where a conversation's recordings are
+    #[command(after_help = "Example:\n  callvault where 2f7bf00a-0fc2-4d6a-9b56-92238191433e")]
+    Where(Where),
+    /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
+    #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
+                            GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
+    Simulator(Simulator),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  callvault completions bash > /etc/bash_completion.d/callvault")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Where archive and ledger of the demo go
+    #[arg(long, value_name = "DIR", default_value = "callvault-demo")]
+    pub(crate) dir: PathBuf,
+    /// Conversations in the simulated day
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) conversations: u32,
+    /// The same seed makes the same org
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// What goes wrong at the simulated source: none, usual or hostile
+    #[arg(long, value_name = "PROFILE", default_value = "usual")]
+    pub(crate) faults: Profile,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// First day, YYYY-MM-DD in TIMEZONE
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Day,
+    /// Last day, included
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Day,
+    /// Base URL instead of a region: for tests and simulators [setting GENESYS_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) genesys_url: Option<String>,
+    /// Where the recordings go [setting ARCHIVE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Only this day
+    #[arg(long, value_name = "DAY")]
+    pub(crate) day: Option<Day>,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Where {
+    /// The conversation's id
+    #[arg(value_name = "CONVERSATION")]
+    pub(crate) conversation: ConversationId,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+    /// Where the recordings are [setting ARCHIVE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Simulator {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// First day of the org, in TIMEZONE [default: three days ago]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) day: Option<Day>,
+    /// Number of days
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    pub(crate) days: u32,
+    /// Conversations a day
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) conversations: u32,
+    /// The same seed makes the same org
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// What goes wrong: none, usual or hostile
+    #[arg(long, value_name = "PROFILE", default_value = "none")]
+    pub(crate) faults: Profile,
+    /// API requests allowed a minute
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: u32,
+    /// Every media file has about this many bytes
+    #[arg(long, value_name = "N")]
+    pub(crate) media_bytes: Option<u64>,
+    /// Every conversation is one call with one recording: for measuring
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// About how long a batch job takes, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    pub(crate) job_ms: u64,
+    /// How long a media URL lives, in seconds
+    #[arg(long, value_name = "S", default_value_t = 3600)]
+    pub(crate) url_seconds: u64,
+    /// How long a token lives, in seconds
+    #[arg(long, value_name = "S", default_value_t = 86_400)]
+    pub(crate) token_seconds: u64,
+}

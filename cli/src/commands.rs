@@ -1,0 +1,8 @@
+//! The commands, one module each.
+
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod simulator;
+pub(crate) mod status;
+pub(crate) mod r#where;

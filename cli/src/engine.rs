@@ -1,0 +1,117 @@
+//! The stages as loops in one process, until the wanted days are closed.
+//!
+//! Each loop runs its stage; when there was nothing to do it waits until something is due or another stage has done
+//! something. A fault in one loop ends them all. Must never decide what a stage does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callvault_pipeline::clock::Clock;
+use callvault_pipeline::day::Day;
+use callvault_pipeline::ledger::{DayState, Fact, Ledger, Stage};
+use callvault_pipeline::stages::{Close, Describe, Fault, Poll, Query, Report, Submit, Upload};
+use tokio::sync::Notify;
+
+use crate::progress::Progress;
+
+/// Longest wait before a loop looks again by itself.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// All stages.
+pub(crate) struct Stages {
+    pub(crate) query: Query,
+    pub(crate) submit: Submit,
+    pub(crate) poll: Poll,
+    pub(crate) describe: Describe,
+    pub(crate) upload: Upload,
+    pub(crate) close: Close,
+}
+
+struct Loops<'a> {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    progress: &'a Progress,
+    news: Notify,
+}
+
+/// Runs the stages until every one of `days` is closed.
+///
+/// # Errors
+/// The first [`Fault`] of any stage.
+pub(crate) async fn run_until_closed(stages: &Stages, days: &[Day], progress: &Progress) -> Result<(), Fault> {
+    let house = &stages.close.house;
+    let loops =
+        Loops { ledger: Arc::clone(&house.ledger), clock: Arc::clone(&house.clock), progress, news: Notify::new() };
+    // Query and submit take turns: batches are filled from a whole day, not from the page that came last.
+    let front = async || {
+        let mut report = stages.query.run().await?;
+        report += stages.submit.run().await?;
+        Ok(report)
+    };
+    // Each copy is told of as it is done: one run of the stage may last as long as the export.
+    let upload = async || {
+        let done = stages.upload.run_reporting(|report| progress.add(&[Stage::Upload], report)).await?;
+        Ok(Report { claimed: done.claimed, ..Report::default() })
+    };
+    // The loops end only with a fault; closing the days ends the whole.
+    tokio::select! {
+        fault = loops.repeat(&[Stage::Query, Stage::Submit], front) => fault,
+        fault = loops.repeat(&[Stage::Poll], || stages.poll.run()) => fault,
+        fault = loops.repeat(&[Stage::Describe], || stages.describe.run()) => fault,
+        fault = loops.repeat(&[Stage::Upload], upload) => fault,
+        closed = loops.close(&stages.close, days) => closed,
+    }
+}
+
+impl Loops<'_> {
+    async fn repeat(&self, stages: &[Stage], run: impl AsyncFn() -> Result<Report, Fault>) -> Result<(), Fault> {
+        loop {
+            let report = run().await?;
+            self.progress.add(stages, &report);
+            if report.did_something() {
+                self.news.notify_waiters();
+            } else {
+                self.wait(stages).await?;
+            }
+        }
+    }
+
+    async fn close(&self, close: &Close, days: &[Day]) -> Result<(), Fault> {
+        loop {
+            let report = close.run().await?;
+            self.progress.add(&[Stage::Close], &report);
+            if self.all_closed(days).await? {
+                return Ok(());
+            }
+            self.wait(&[Stage::Close]).await?;
+        }
+    }
+
+    async fn all_closed(&self, days: &[Day]) -> Result<bool, Fault> {
+        for day in days {
+            let row = self.ledger.day(*day).await?;
+            let closed = row.is_some_and(|row| matches!(row.fact, Fact::Day(fact) if fact.state == DayState::Closed));
+            if !closed {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for news, or until something is due, but not long.
+    async fn wait(&self, stages: &[Stage]) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let mut pause = LONGEST_WAIT;
+        for stage in stages {
+            if let Some(due) = self.ledger.next_due(*stage).await? {
+                let until = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+                pause = pause.min(until.max(Duration::from_millis(10)));
+            }
+        }
+        tokio::select! {
+            () = self.news.notified() => {}
+            () = self.clock.sleep(pause) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! `callvault`: the one-machine program and the operator's tool.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `args` | the command line |
+//! | `commands` | one module per command |
+//! | `connect` | settings into ports |
+//! | `engine` | the stages as loops, until the wanted days are closed |
+//! | `progress` | bars and lines on stderr |
+//! | `screen` | everything on stdout |
+//! | `signals` | being told to stop |
+//! | `failure` | exit codes and what is said with them |
+
+mod args;
+mod commands;
+mod connect;
+mod engine;
+mod failure;
+mod progress;
+mod screen;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = args.log.clone().or_else(|| connect::environment("CALLVAULT_LOG"));
+    let ended = callvault_bootstrap::logging::start(filter.as_deref(), args.log_json)
+        .map_err(Failure::usage)
+        .and_then(|()| run(args));
+    match ended {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::stopped(format!("no threads to run on ({error})")))?;
+    let global = connect::Given::new(args.config);
+    runtime.block_on(async {
+        match args.command {
+            Command::Demo(demo) => commands::demo::run(demo).await,
+            Command::Export(export) => commands::export::run(export, &global).await,
+            Command::Status(status) => commands::status::run(status, &global).await,
+            Command::Where(place) => commands::r#where::run(place, &global).await,
+            Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
+            Command::Completions { shell } => commands::completions::run(shell),
+        }
+    })
+}
