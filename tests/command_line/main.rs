@@ -1,0 +1,40 @@
+//! The command line, as scripts and people meet it: exit codes, messages, JSON, signals.
+//!
+//! | module | what |
+//! |---|---|
+//! | `usage` | flags, days, help, completions |
+//! | `settings` | every setting that is wrong, by environment and by file |
+//! | `sources` | orgs that refuse, do not answer or are not there |
+//! | `places` | archives and ledgers that are not what they should be, or full |
+//! | `answers` | what `export`, `status` and `where` print |
+//! | `running` | signals, `simulator`, `demo`, a stdout that nobody reads |
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod answers;
+mod mount;
+mod places;
+mod running;
+mod settings;
+mod sources;
+mod usage;
+
+use callvault_tests::binary::Output;
+
+/// The command ended with `code`, said nothing on stdout, and on stderr something that holds all of `words`.
+#[track_caller]
+fn refused(what: &str, output: &Output, code: i32, words: &[&str]) {
+    let Output { stdout, stderr, .. } = output;
+    assert_eq!(output.code, Some(code), "{what}: signal {:?}\n{stdout}\n{stderr}", output.signal);
+    assert_eq!(stdout, "", "{what}");
+    for word in words {
+        assert!(stderr.contains(word), "{what}: no `{word}` in:\n{stderr}");
+    }
+    // Warnings of the log may come first; the message that comes with the exit code is the last.
+    let message = stderr.lines().find(|line| !line.contains(" WARN ")).unwrap_or_default();
+    assert!(message.starts_with("callvault: ") || message.starts_with("error: "), "{what}:\n{stderr}");
+    // What went wrong, in words for whoever runs it: no debug output, no stack.
+    for odd in ["panicked", "Error {", "Err(", "Some(", "stack backtrace", "Os {"] {
+        assert!(!stderr.contains(odd), "{what}: `{odd}` in:\n{stderr}");
+    }
+}

@@ -1,0 +1,23 @@
+//! Journeys: the real binary against a simulated org, and the archive compared with the org's truth.
+//!
+//! | module | promise |
+//! |---|---|
+//! | `whole_days` | nothing is lost or doubled, whatever goes wrong at the source |
+//! | `killed` | killed anywhere, it goes on |
+//! | `together` | two at once do what one does |
+//! | `again` | what is done is not done again |
+//! | `polite` | the source is treated politely |
+//! | `calendars` | days of other zones, long ago, many, and in pieces |
+//! | `choices` | settings that choose what is exported and where it goes |
+//! | `secrets` | no secret in anything that is written |
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod again;
+mod calendars;
+mod choices;
+mod killed;
+mod polite;
+mod secrets;
+mod together;
+mod whole_days;

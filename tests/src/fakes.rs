@@ -1,0 +1,12 @@
+//! A source in memory, made from a small description, and a clock that tests move.
+//!
+//! They answer as genesys/api.md says, and know no HTTP. Nothing here waits on real time.
+#![expect(clippy::unwrap_used, reason = "a harness stops the test where its own description is wrong")]
+
+mod clock;
+mod org;
+mod source;
+
+pub use clock::TestClock;
+pub use org::{Batch, Completion, FakeConversation, FakeOrg, FakeRecording, File, MetadataAnswer, Readability};
+pub use source::FakeSource;
