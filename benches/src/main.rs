@@ -1,0 +1,36 @@
+//! The performance harness: prints the figures of `benches/README.md`, each beside a peer's from the same run.
+//!
+//! Usage: `callvault-benches [requests|copy|memory|ledger]...`, all of them by default. Expects `callvault` beside itself
+//! (`make bench` builds both). Machines differ: read the ratios, not the seconds.
+
+#![expect(clippy::print_stdout, reason = "the figures are the purpose")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
+mod copy;
+mod ledger;
+mod memory;
+mod programs;
+mod requests;
+
+use std::error::Error;
+
+/// A figure's failure is the harness's.
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> Outcome {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|one| one == name);
+    if wanted("requests") {
+        requests::measure()?;
+    }
+    if wanted("copy") {
+        copy::measure()?;
+    }
+    if wanted("memory") {
+        memory::measure()?;
+    }
+    if wanted("ledger") {
+        ledger::measure()?;
+    }
+    Ok(())
+}
