@@ -343,4 +343,15 @@ mod tests {
         let settings = read(Need::Source, &pairs).unwrap();
         assert!(!format!("{settings:?}").contains("planted"));
     }
+
+    #[test]
+    fn a_panic_that_shows_the_settings_shows_no_secret() {
+        let pairs =
+            [("GENESYS_REGION", "mypurecloud.ie"), ("GENESYS_CLIENT_ID", "id"), ("GENESYS_CLIENT_SECRET", "planted")];
+        let settings = read(Need::Source, &pairs).unwrap();
+        let panic = std::panic::AssertUnwindSafe(|| panic!("{settings:?}"));
+        let payload = std::panic::catch_unwind(panic).unwrap_err();
+        let message = payload.downcast_ref::<String>().unwrap();
+        assert!(message.contains("client_secret") && !message.contains("planted"), "{message}");
+    }
 }

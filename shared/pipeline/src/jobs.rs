@@ -309,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_that_shows_links_shows_no_url() {
+        let results = [result("c", Some("r"), "https://h/planted?Signature=planted")];
+        let panic = std::panic::AssertUnwindSafe(|| panic!("{:?} {results:?}", book(&results)));
+        let payload = std::panic::catch_unwind(panic).unwrap_err();
+        let message = payload.downcast_ref::<String>().unwrap();
+        assert!(message.contains("SignedUrl") && !message.contains("planted"), "{message}");
+    }
+
+    #[test]
     fn results_without_an_id_are_named_by_their_place_whatever_their_order() {
         let mut results = [result("c", None, "https://h/b?x=1"), result("c", None, "https://h/a?x=2")];
         assert_eq!(urls(&results, "unnamed-1"), ["https://h/a?x=2"]);
