@@ -17,7 +17,7 @@ test: ## Everything that must hold
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --all-features; \
 	else \
-		$(CARGO) test --workspace --all-features --lib --bins --tests; \
+		RUST_TEST_THREADS=12 $(CARGO) test --workspace --all-features --lib --bins --tests; \
 	fi
 	$(CARGO) test --workspace --all-features --doc
 	@[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV)
