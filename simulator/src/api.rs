@@ -3,6 +3,7 @@
 //! Owns routing under `/api/v2`. Every endpoint is a plain function from the world and a call to an answer: no
 //! awaiting, no connections, no faults but those that change what is said.
 
+pub(crate) mod authorize;
 pub(crate) mod batches;
 pub(crate) mod control;
 pub(crate) mod conversations;
@@ -10,19 +11,25 @@ pub(crate) mod download;
 pub(crate) mod history;
 pub(crate) mod oauth;
 pub(crate) mod recordings;
+pub(crate) mod users;
+pub(crate) mod voicemail;
 
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::faults::Struck;
+use crate::grants::Grant;
 use crate::world::World;
+use voicemail::Listing;
 
 /// One authenticated request to the platform.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) client: &'a str,
+    /// What a user allowed the client, where it acts for one.
+    pub(crate) grant: Option<&'a Grant>,
     pub(crate) query: &'a str,
     pub(crate) body: &'a Bytes,
     pub(crate) struck: &'a Struck,
@@ -59,7 +66,16 @@ pub(crate) enum Operation<'a> {
     Restore(&'a str, &'a str),
     BatchSubmit,
     BatchStatus(&'a str),
-    /// Needs a user context, which client credentials do not have.
+    UsersMe,
+    VoicemailList(Listing<'a>),
+    VoicemailSome,
+    Voicemail(&'a str),
+    VoicemailMedia(&'a str),
+    VoicemailChange(&'a str),
+    VoicemailDelete(&'a str),
+    VoicemailDeleteAll,
+    CallbackDisconnect(&'a str),
+    /// Needs a user context, and is not simulated.
     NeedsUser,
     Unknown,
 }
@@ -87,8 +103,26 @@ impl<'a> Operation<'a> {
             ("PUT", ["conversations", id, "recordings", one]) => Self::Restore(id, one),
             ("POST", ["recording", "batchrequests"]) => Self::BatchSubmit,
             ("GET", ["recording", "batchrequests", id]) => Self::BatchStatus(id),
-            (_, ["voicemail", ..]) | ("GET", ["users", "me"]) => Self::NeedsUser,
+            ("GET", ["users", "me"]) => Self::UsersMe,
+            ("PATCH", ["conversations", "callbacks", id]) => Self::CallbackDisconnect(id),
+            (method, ["voicemail", rest @ ..]) => Self::of_voicemail(method, rest),
             _ => Self::Unknown,
+        }
+    }
+
+    fn of_voicemail(method: &str, segments: &[&'a str]) -> Self {
+        match (method, segments) {
+            ("GET", ["queues", id, "messages"]) => Self::VoicemailList(Listing::Queue(id)),
+            ("GET", ["groups", id, "messages"]) => Self::VoicemailList(Listing::Group(id)),
+            ("GET", ["me", "messages"]) => Self::VoicemailList(Listing::Mine),
+            ("GET", ["messages"]) => Self::VoicemailSome,
+            // A path that ends in a slash names no message: what servers make of that is what must never happen.
+            ("DELETE", ["messages"] | ["messages", ""]) => Self::VoicemailDeleteAll,
+            ("GET", ["messages", id]) => Self::Voicemail(id),
+            ("GET", ["messages", id, "media"]) => Self::VoicemailMedia(id),
+            ("PATCH", ["messages", id]) => Self::VoicemailChange(id),
+            ("DELETE", ["messages", id]) => Self::VoicemailDelete(id),
+            _ => Self::NeedsUser,
         }
     }
 
@@ -107,6 +141,14 @@ impl<'a> Operation<'a> {
             Self::Restore(..) => "recording-restore",
             Self::BatchSubmit => "batch-submit",
             Self::BatchStatus(_) => "batch-status",
+            Self::UsersMe => "users-me",
+            Self::VoicemailList(_) | Self::VoicemailSome => "voicemail-list",
+            Self::Voicemail(_) => "voicemail-get",
+            Self::VoicemailMedia(_) => "voicemail-media",
+            Self::VoicemailChange(_) => "voicemail-read",
+            Self::VoicemailDelete(_) => "voicemail-delete",
+            Self::VoicemailDeleteAll => "voicemail-delete-all",
+            Self::CallbackDisconnect(_) => "callback-disconnect",
             Self::NeedsUser => "needs-user",
             Self::Unknown => "unknown",
         }
@@ -123,22 +165,31 @@ impl<'a> Operation<'a> {
             Self::HistoryStatus(id) => history::status(world, call, id),
             Self::HistoryResults(id) => history::results(world, call, id),
             Self::HistoryDelete(id) => history::delete(world, id),
-            Self::MetadataList(id) => recordings::metadata_list(world, id),
+            Self::MetadataList(id) => recordings::metadata_list(world, id, call),
             Self::Metadata(id, one) => recordings::metadata(world, id, one),
             Self::Recordings(id) => recordings::list(world, id),
             Self::Recording(id, one) => recordings::one(world, id, one),
             Self::Restore(id, one) => recordings::restore(world, call, id, one),
             Self::BatchSubmit => batches::submit(world, call),
             Self::BatchStatus(id) => batches::status(world, call, id),
-            Self::NeedsUser => Err(Answer::error(
-                StatusCode::BAD_REQUEST,
-                "not.a.user",
-                "This request requires a user context. Client credentials cannot be used for requests that require a user context.",
-            )),
-            Self::Unknown => Err(Answer::not_found("The requested resource was not found.")),
+            Self::UsersMe => users::me(world, call),
+            Self::VoicemailList(listing) => voicemail::list(world, call, listing),
+            Self::VoicemailSome => voicemail::some(world, call),
+            Self::Voicemail(id) => voicemail::one(world, call, id),
+            Self::VoicemailMedia(id) => voicemail::media(world, call, id),
+            Self::VoicemailChange(id) => voicemail::change(world, call, id),
+            Self::VoicemailDelete(id) => voicemail::delete(world, call, id),
+            Self::VoicemailDeleteAll => voicemail::delete_all(world, call),
+            Self::CallbackDisconnect(id) => users::disconnect(world, call, id),
+            Self::NeedsUser => users::user(call, None).and(Err(unknown())),
+            Self::Unknown => Err(unknown()),
         };
         answered.unwrap_or_else(|refusal| refusal)
     }
+}
+
+fn unknown() -> Answer {
+    Answer::not_found("The requested resource was not found.")
 }
 
 /// The value of `name` in a query string or a form, decoded.

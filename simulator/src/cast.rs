@@ -104,7 +104,8 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 pub(crate) fn places(seed: u64) -> Places {
     let mut chance = Chance::new(seed, "places");
     let mut ids = |n: usize| (0..n).map(|_| chance.uuid()).collect::<Vec<_>>();
-    Places { queues: ids(4), agents: ids(12), divisions: ids(2) }
+    // New kinds go last: what was there keeps its ids.
+    Places { queues: ids(4), agents: ids(12), divisions: ids(2), groups: ids(2) }
 }
 
 /// The days of the truth, and every conversation of the org: theirs and, unless it is plain, the neighbours'.
@@ -255,7 +256,6 @@ fn play(options: &Options, chance: &mut Chance, part: Part, start: Timestamp) ->
         queue: chance.below(4) as usize,
         recordings: Vec::new(),
         refusal: None,
-        metadata_missing: chance.happens(0.5),
     };
     if part == Part::NothingButAnError {
         conversation.refusal = Some("No recordings could be found for the requested conversation.");

@@ -50,11 +50,17 @@ pub enum FaultName {
     ForgottenJob,
     /// A query page after the first looks as if a row had appeared before it, or vanished.
     ShiftingPages,
+    /// The metadata of a conversation without recordings are 404 instead of `[]`: both are legal.
+    MissingMetadata,
+    /// 403 without effect, in what a user asks for: voicemail, callbacks.
+    Forbidden,
+    /// The media of a voicemail is not prepared yet: 202 without a body.
+    MediaNotReady,
 }
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 16] = [
+    pub const ALL: [FaultName; 19] = [
         Self::Throttled,
         Self::Unavailable,
         Self::Dropped,
@@ -71,6 +77,9 @@ impl FaultName {
         Self::MissingStatus,
         Self::ForgottenJob,
         Self::ShiftingPages,
+        Self::MissingMetadata,
+        Self::Forbidden,
+        Self::MediaNotReady,
     ];
 
     /// The word in `POST /_sim/faults`.
@@ -92,6 +101,9 @@ impl FaultName {
             Self::MissingStatus => "missing-status",
             Self::ForgottenJob => "forgotten-job",
             Self::ShiftingPages => "shifting-pages",
+            Self::MissingMetadata => "missing-metadata",
+            Self::Forbidden => "forbidden",
+            Self::MediaNotReady => "media-not-ready",
         }
     }
 
@@ -102,19 +114,27 @@ impl FaultName {
             Self::Unavailable | Self::Dropped | Self::Hang | Self::Slow => true,
             Self::Throttled | Self::CutJson => !media,
             Self::CutBody | Self::StalledBody | Self::ExpiredUrl => media,
-            Self::ExpiredToken => !media && operation != "token",
+            Self::ExpiredToken => !media && !operation.starts_with("token") && operation != "authorize",
             Self::LateResults | Self::EarlyCounts | Self::RepeatedResults | Self::MissingStatus => {
                 operation == "batch-submit"
             }
             Self::ForgottenJob => operation == "batch-status" || operation == "history-status",
             Self::ShiftingPages => operation == "conversations-query",
+            Self::MissingMetadata => operation == "recordingmetadata",
+            Self::Forbidden => {
+                let harmless = operation != "voicemail-delete-all";
+                operation == "callback-disconnect" || operation.starts_with("voicemail-") && harmless
+            }
+            Self::MediaNotReady => operation == "voicemail-media",
         }
     }
 
     /// How probable it is in a profile.
     fn probability(self, profile: Profile) -> f64 {
         let (usual, hostile) = match self {
-            Self::Hang | Self::StalledBody => (0.0, 0.0),
+            // A refusal is not bad luck: who wants one asks for it.
+            Self::Hang | Self::StalledBody | Self::Forbidden => (0.0, 0.0),
+            Self::MediaNotReady => (0.20, 0.50),
             // Each stops every request for a second.
             Self::Throttled => (0.005, 0.05),
             Self::Unavailable => (0.012, 0.12),
@@ -123,6 +143,7 @@ impl FaultName {
             Self::CutBody | Self::ExpiredUrl => (0.02, 0.18),
             Self::ExpiredToken | Self::ForgottenJob => (0.01, 0.03),
             Self::ShiftingPages => (0.03, 0.20),
+            Self::MissingMetadata => (0.50, 0.50),
             Self::LateResults | Self::EarlyCounts | Self::RepeatedResults | Self::MissingStatus => (0.20, 0.60),
         };
         match profile {

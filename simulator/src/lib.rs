@@ -5,7 +5,7 @@
 //! crates: that independence is what makes it a check of them.
 //!
 //! The map: `options` say what org to make; `cast` makes its conversations, `org` holds them, `media` generates their
-//! files, `analytics` shows them; `world` is everything that changes; `api` has the endpoints, `filters` the query's
+//! files, `analytics` shows them; `voicemail` is what callers left, `grants` what users allowed; `world` is everything that changes; `api` has the endpoints, `filters` the query's
 //! filters; `server` is the wire, with `answer` what goes over it and `pieces` how; `faults`, `requests`, `truth` and `clock` are what
 //! tests hold on to, over HTTP under `/_sim/` or through [`Simulator`].
 
@@ -17,6 +17,7 @@ mod chance;
 mod clock;
 mod faults;
 mod filters;
+mod grants;
 mod media;
 mod options;
 mod org;
@@ -25,6 +26,7 @@ mod requests;
 mod server;
 mod simulator;
 mod truth;
+mod voicemail;
 mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +35,8 @@ pub use faults::{Fault, FaultName, Profile};
 pub use options::Options;
 pub use requests::Requests;
 pub use simulator::Simulator;
-pub use truth::{Truth, TruthDay, TruthRecording};
+pub use truth::{Truth, TruthDay, TruthFile, TruthRecording, TruthVoicemail};
+pub use voicemail::NewVoicemails;
 
 /// Locks; a thread that panicked elsewhere does not take the simulator down with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

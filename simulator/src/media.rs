@@ -6,6 +6,7 @@
 pub(crate) mod containers;
 pub(crate) mod ogg;
 pub(crate) mod text;
+pub(crate) mod voice;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -27,13 +28,20 @@ pub(crate) enum Format {
         filtered: bool,
     },
     Message,
+    /// Opus in WebM.
+    VoiceWebm,
+    /// G.711 mu-law in WAV.
+    Ulaw,
+    Mp3,
 }
 
 impl Format {
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Format::Ogg | Format::Empty => "audio/ogg",
-            Format::Wav => "audio/wav",
+            Format::Wav | Format::Ulaw => "audio/wav",
+            Format::VoiceWebm => "audio/webm",
+            Format::Mp3 => "audio/mpeg",
             Format::Webm => "video/webm",
             Format::Unknown => "application/x-genesys-proprietary",
             Format::Email => "application/zip",
@@ -99,6 +107,9 @@ impl Source {
             Format::Email => containers::email(owner, file),
             Format::Chat { object, filtered } => Self::of(text::Chat::new(owner, file, filtered).source(object)),
             Format::Message => Self::of(text::message(owner, file)),
+            Format::VoiceWebm => voice::webm(owner, file),
+            Format::Ulaw => voice::ulaw(owner, file),
+            Format::Mp3 => voice::mp3(owner, file),
         }
     }
 
@@ -207,6 +218,9 @@ mod tests {
             Format::Email,
             Format::Chat { object: true, filtered: true },
             Format::Message,
+            Format::VoiceWebm,
+            Format::Ulaw,
+            Format::Mp3,
         ];
         for format in formats {
             for size in [0, 1, 300, 1_000, 12_777, 13_100, 25_900, 1 << 20, 5_000_001] {

@@ -49,6 +49,13 @@ pub struct Options {
     /// the newer platform: an interval shorter than a day returns only conversations that start inside it, so that
     /// splitting a refused interval gets anywhere. Keep it at or above the client's page size.
     pub result_limit: u64,
+    /// Voicemails left on each day for every queue and every group of the org, beside those of the conversations that
+    /// are nothing but a voicemail; one more a day is left for an agent directly. Default 3; none when `plain`.
+    pub voicemails: u32,
+    /// How long after its event a voicemail that is left while the simulator runs can be listed. Default 3 min.
+    pub voicemail_delay: Duration,
+    /// Voicemail listings begin with the oldest message: no document says which end comes first. Default false.
+    pub voicemails_oldest_first: bool,
     /// How far back the synchronous query reaches. Default 35 days.
     pub query_reach_days: i64,
     /// Client id. Default `demo`.
@@ -57,6 +64,18 @@ pub struct Options {
     pub client_secret: String,
     /// A second client of the same org (id and secret), whose jobs the first may not read. Default `other`/`other`.
     pub second_client: Option<(String, String)>,
+    /// Name that the sign-in page suggests. Any name signs in. Default `voicemail@example.com`.
+    pub user_name: String,
+    /// The scopes the OAuth clients have for users' grants. Default `voicemail` and `conversations`.
+    pub user_scopes: Vec<String>,
+    /// The permissions every user has. Default: to list, read and delete queue voicemail and to disconnect callbacks.
+    pub user_permissions: Vec<String>,
+    /// The redirect URIs the clients have registered, to the letter. Empty, the default: any http URI of this machine.
+    pub redirect_uris: Vec<String>,
+    /// Life of an authorization code. Default 5 min.
+    pub code_life: Duration,
+    /// How long a refresh token that was used still works. Default zero: it dies at once.
+    pub refresh_grace: Duration,
 }
 
 impl Options {
@@ -79,13 +98,29 @@ impl Options {
             uploading_delay: Duration::from_secs(6),
             restore_delay: Duration::from_secs(4 * 60 * 60),
             result_limit: DEFAULT_RESULT_LIMIT,
+            voicemails: 3,
+            voicemail_delay: Duration::from_secs(3 * 60),
+            voicemails_oldest_first: false,
             query_reach_days: 35,
             client_id: "demo".into(),
             client_secret: "demo".into(),
             second_client: Some(("other".into(), "other".into())),
+            user_name: "voicemail@example.com".into(),
+            user_scopes: ["voicemail", "conversations"].map(str::to_owned).into(),
+            user_permissions: [VIEW_VOICEMAIL, DELETE_VOICEMAIL, DISCONNECT].map(str::to_owned).into(),
+            redirect_uris: Vec::new(),
+            code_life: Duration::from_secs(5 * 60),
+            refresh_grace: Duration::ZERO,
         }
     }
 }
+
+/// To list and read the voicemail of queues (genesys/api.md, "Voicemail").
+pub(crate) const VIEW_VOICEMAIL: &str = "voicemail:acdvoicemail:view";
+/// To delete one.
+pub(crate) const DELETE_VOICEMAIL: &str = "voicemail:acdvoicemail:delete";
+/// To disconnect a callback.
+pub(crate) const DISCONNECT: &str = "conversation:communication:disconnect";
 
 /// The platform's own limit on rows that paging can reach (genesys/api.md, "Analytics").
 pub(crate) const DEFAULT_RESULT_LIMIT: u64 = 100_000;

@@ -106,8 +106,6 @@ pub(crate) struct Conversation {
     pub(crate) recordings: Vec<Recording>,
     /// A job answers for the whole conversation with this `errorMsg` and no recording id.
     pub(crate) refusal: Option<&'static str>,
-    /// For a conversation without recordings: metadata answers 404 instead of `[]`.
-    pub(crate) metadata_missing: bool,
 }
 
 /// The whole org, ordered by (start, id).
@@ -126,6 +124,7 @@ pub(crate) struct Places {
     pub(crate) queues: Vec<String>,
     pub(crate) agents: Vec<String>,
     pub(crate) divisions: Vec<String>,
+    pub(crate) groups: Vec<String>,
 }
 
 impl Org {

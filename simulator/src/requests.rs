@@ -37,6 +37,9 @@ pub struct Requests {
     pub media_with_credentials: u64,
     /// Items of the largest batch request, refused ones included.
     pub max_batch_items: u64,
+    /// `DELETE /api/v2/voicemail/messages`: everything the user has, gone. Nobody may ever send it.
+    #[serde(default)]
+    pub voicemail_delete_all: u64,
     /// How often each fault has struck.
     pub faults: BTreeMap<String, u64>,
 }
@@ -94,6 +97,10 @@ impl Counters {
 
     pub(crate) fn media_sent(&self, bytes: usize) {
         self.media_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn deleted_everything(&self) {
+        lock(&self.state).shown.voicemail_delete_all += 1;
     }
 
     pub(crate) fn batch_of(&self, items: usize) {

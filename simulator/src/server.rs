@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::{Answer, Body};
 use crate::api::download::{self, Download};
-use crate::api::{Call, Operation, control, oauth};
+use crate::api::{Call, Operation, authorize, control, oauth};
 use crate::clock::pause;
 use crate::faults::{FaultName, Struck};
 use crate::media::Source;
@@ -108,10 +108,18 @@ async fn handle(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
         return send(&world, answer, &struck).await;
     }
     if path == "/oauth/token" {
-        world.counters.arrived("token", false);
-        let struck = world.faults.strike("token");
         let form = String::from_utf8_lossy(&body);
+        let word = oauth::word(&form);
+        world.counters.arrived(word, false);
+        let struck = world.faults.strike(word);
         let answer = injected(&struck).unwrap_or_else(|| oauth::token(&world, authorization, &form));
+        return send(&world, answer, &struck).await;
+    }
+    if path == "/oauth/authorize" {
+        world.counters.arrived("authorize", false);
+        let struck = world.faults.strike("authorize");
+        let form = String::from_utf8_lossy(&body);
+        let answer = injected(&struck).unwrap_or_else(|| authorize::answer(&world, &parts.method, query, &form));
         return send(&world, answer, &struck).await;
     }
     if path.starts_with("/api/") {
@@ -146,15 +154,15 @@ fn platform(
     if struck.by(FaultName::ExpiredToken) {
         world.forget(token);
     }
-    let Some(client) = world.client(token) else {
+    let Some(bearer) = world.bearer(token) else {
         return unauthorized("bad.credentials", "Invalid login credentials.");
     };
-    let usage = world.count(&client);
+    let usage = world.count(&bearer.client);
     if usage.count > world.options.rate_per_minute {
         world.counters.refused();
         return (too_many(world, usage.reset_seconds), Some(usage));
     }
-    let call = Call { client: &client, query, body, struck };
+    let call = Call { client: &bearer.client, grant: bearer.grant.as_ref(), query, body, struck };
     (injected(struck).unwrap_or_else(|| operation.answer(world, &call)), Some(usage))
 }
 

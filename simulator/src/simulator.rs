@@ -10,11 +10,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::api::control;
 use crate::faults::{Fault, Profile};
 use crate::options::Options;
 use crate::requests::Requests;
 use crate::server;
-use crate::truth::Truth;
+use crate::truth::{Truth, TruthVoicemail};
+use crate::voicemail::NewVoicemails;
 use crate::world::World;
 
 /// A running simulator. It stops when it is dropped, without waiting for answers under way.
@@ -53,6 +55,38 @@ impl Simulator {
     /// What a perfect export would hold. The first call generates and hashes every file.
     pub fn truth(&self) -> Truth {
         self.world.truth()
+    }
+
+    /// Leaves voicemail now, as if callers had: what `POST /_sim/voicemails` does. Empty where the holder is not one
+    /// of the org's.
+    pub fn leave_voicemails(&self, new: &NewVoicemails) -> Vec<TruthVoicemail> {
+        let left = self.world.leave(new).unwrap_or_default();
+        left.iter().map(|message| self.world.told(message)).collect()
+    }
+
+    /// The EventBridge envelopes of all voicemail, in the order in which it was left; also of what is gone.
+    pub fn voicemail_events(&self) -> Vec<serde_json::Value> {
+        control::events(&self.world)
+    }
+
+    /// A user's pair of tokens for the first client, without the sign-in page: what the token endpoint would answer.
+    pub fn grant(&self) -> serde_json::Value {
+        control::grant(&self.world, control::NewGrant::default())
+    }
+
+    /// The refresh tokens that were never used.
+    pub fn unspent_refresh_tokens(&self) -> Vec<String> {
+        self.world.grants.unspent()
+    }
+
+    /// The ids of the org's queues.
+    pub fn queues(&self) -> Vec<String> {
+        self.world.org.places.queues.clone()
+    }
+
+    /// The ids of the org's groups.
+    pub fn groups(&self) -> Vec<String> {
+        self.world.org.places.groups.clone()
     }
 
     /// What was asked so far.

@@ -1,13 +1,13 @@
 //! The world: the org, its clock and everything that changes while the simulator runs.
 //!
-//! Owns tokens, rate windows, jobs, restores and what a recording's standing is now. No network here: endpoints ask
+//! Owns access tokens, rate windows, jobs, restores and what a recording's standing is now. No network here: endpoints ask
 //! and change the world, the server talks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::api::batches::Batch;
@@ -15,12 +15,14 @@ use crate::api::history::Export;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::grants::{Grant, Grants, User};
 use crate::lock;
 use crate::media::hex;
 use crate::options::Options;
 use crate::org::{Org, Recording, State};
 use crate::requests::{Counters, Requests};
-use crate::truth::{self, Sums, Truth};
+use crate::truth::{self, Sums, Truth, TruthVoicemail};
+use crate::voicemail::{Holder, Mailboxes, NewVoicemails, Voicemail};
 
 /// Where a recording stands at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) sums: Sums,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) grants: Grants,
     pub(crate) batches: Mutex<HashMap<String, Batch>>,
     pub(crate) exports: Mutex<HashMap<String, Export>>,
     /// Rows of recent queries: paging must not evaluate the filters again for each page.
@@ -59,8 +63,15 @@ pub(crate) struct World {
 
 #[derive(Debug, Clone)]
 struct Token {
-    client: String,
+    bearer: Bearer,
     dies: Duration,
+}
+
+/// Who sends a request: a client, in a user's name or its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Bearer {
+    pub(crate) client: String,
+    pub(crate) grant: Option<Grant>,
 }
 
 /// A fixed minute of one client's requests.
@@ -81,8 +92,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl World {
     pub(crate) fn new(options: Options, base: String) -> Result<Self, jiff::Error> {
+        let org = Org::new(&options)?;
         Ok(Self {
-            org: Org::new(&options)?,
+            mailboxes: Mailboxes::new(&options, &org),
+            grants: Grants::default(),
+            org,
             base,
             clock: Clock::new(),
             faults: Faults::new(options.faults.faults(), options.seed),
@@ -101,7 +115,26 @@ impl World {
     }
 
     pub(crate) fn truth(&self) -> Truth {
-        truth::tell(&self.org, &self.sums, |recording| self.standing(recording))
+        truth::tell(&self.org, &self.sums, &self.mailboxes.all(), |recording| self.standing(recording))
+    }
+
+    /// The truth about one voicemail.
+    pub(crate) fn told(&self, message: &Voicemail) -> TruthVoicemail {
+        truth::voicemail(message, &self.sums)
+    }
+
+    /// Leaves voicemail; `None` where the holder is not one of the org's.
+    pub(crate) fn leave(&self, new: &NewVoicemails) -> Option<Vec<Voicemail>> {
+        let places = &self.org.places;
+        let holder = match (&new.queue, &new.group, &new.user) {
+            (None, None, None) => Holder::Queue(places.queues[0].clone()),
+            (Some(queue), None, None) if places.queues.contains(queue) => Holder::Queue(queue.clone()),
+            (None, Some(group), None) if places.groups.contains(group) => Holder::Group(group.clone()),
+            (None, None, Some(user)) => Holder::User(user.clone()),
+            _ => return None,
+        };
+        let delay = SignedDuration::try_from(self.options.voicemail_delay).unwrap_or(SignedDuration::MAX);
+        Some(self.mailboxes.leave(new, &holder, self.clock.now(), delay))
     }
 
     pub(crate) fn requests(&self) -> Requests {
@@ -143,18 +176,37 @@ impl World {
 
     // Tokens
 
-    pub(crate) fn grant(&self, client: &str) -> String {
-        let token = self.chance(|chance| hex(&[chance.next().to_be_bytes(), chance.next().to_be_bytes()].concat()));
+    /// A word that nobody guesses.
+    pub(crate) fn secret(&self) -> String {
+        self.chance(|chance| hex(&[chance.next().to_be_bytes(), chance.next().to_be_bytes()].concat()))
+    }
+
+    /// A new access token.
+    pub(crate) fn token(&self, bearer: Bearer) -> String {
+        let token = self.secret();
         let dies = self.clock.age() + self.options.token_life;
-        lock(&self.tokens).insert(token.clone(), Token { client: client.into(), dies });
+        lock(&self.tokens).insert(token.clone(), Token { bearer, dies });
         token
     }
 
-    /// The client a token belongs to, while it lives.
-    pub(crate) fn client(&self, token: &str) -> Option<String> {
+    /// Whose token it is, while it lives.
+    pub(crate) fn bearer(&self, token: &str) -> Option<Bearer> {
         let tokens = lock(&self.tokens);
         let found = tokens.get(token)?;
-        (self.clock.age() < found.dies).then(|| found.client.clone())
+        (self.clock.age() < found.dies).then(|| found.bearer.clone())
+    }
+
+    /// Id and secret of every client.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (options, second) = (&self.options, &self.options.second_client);
+        let second = second.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
+        std::iter::once((options.client_id.as_str(), options.client_secret.as_str())).chain(second)
+    }
+
+    /// The user of that name; every name is one.
+    pub(crate) fn user(&self, name: &str) -> User {
+        let id = Chance::new(self.options.seed, &format!("user {name}")).uuid();
+        User { id, name: name.into() }
     }
 
     pub(crate) fn forget(&self, token: &str) {
@@ -179,13 +231,17 @@ impl World {
 
     // Media URLs
 
-    /// A signed URL. The path stays the same from poll to poll, the signature never does.
+    /// A signed URL for a file of a recording.
     pub(crate) fn media_url(&self, recording: &str, part: usize) -> String {
-        let path = format!("/_media/{recording}/{part}");
+        self.signed_url(&format!("/_media/{recording}/{part}"))
+    }
+
+    /// A signed URL. The path stays the same from poll to poll, the signature never does.
+    pub(crate) fn signed_url(&self, path: &str) -> String {
         let life = i64::try_from(self.options.url_life.as_secs()).unwrap_or(i64::MAX);
         let expires = self.clock.now().as_second().saturating_add(life);
         let salt = self.chance(Chance::next);
-        let signature = self.sign(&path, expires, salt);
+        let signature = self.sign(path, expires, salt);
         format!("{}{path}?Expires={expires}&Signature={signature}", self.base)
     }
 

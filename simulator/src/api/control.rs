@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use super::parameter;
 use crate::analytics::{self, iso};
 use crate::answer::Answer;
+use crate::api::oauth;
 use crate::faults::{Fault, Profile};
+use crate::grants::Grant;
+use crate::truth::TruthVoicemail;
+use crate::voicemail::{NewVoicemails, event};
 use crate::world::World;
 
 /// Answers a request under `/_sim/`.
@@ -43,10 +47,21 @@ pub(crate) fn answer(world: &World, method: &Method, path: &str, query: &str, bo
             }
             Err(fault) => Answer::bad_request(&fault.to_string()),
         },
+        ("GET", "voicemail-events") => Answer::ok(&events(world)),
+        ("POST", "voicemails") => match serde_json::from_slice::<NewVoicemails>(body) {
+            Ok(new) => leave(world, &new),
+            Err(fault) => Answer::bad_request(&fault.to_string()),
+        },
+        ("GET", "places") => places(world),
+        ("GET", "grants") => Answer::ok(&json!({ "unspentRefreshTokens": world.grants.unspent() })),
+        ("POST", "grants") => match serde_json::from_slice::<NewGrant>(body) {
+            Ok(new) => Answer::ok(&grant(world, new)),
+            Err(fault) => Answer::bad_request(&fault.to_string()),
+        },
         _ => Answer::error(
             StatusCode::NOT_FOUND,
             "not.found",
-            "GET truth, requests, conversations?day=, faults, clock; POST faults, clock",
+            "GET truth, requests, conversations?day=, faults, clock, places, voicemail-events, grants; POST faults, clock, voicemails, grants",
         ),
     }
 }
@@ -66,6 +81,53 @@ struct NewFaults {
 enum NewClock {
     AdvanceSeconds(i64),
     Now(Timestamp),
+}
+
+/// A user's consent without the page. What is missing is what the page would suggest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewGrant {
+    client: Option<String>,
+    user: Option<String>,
+    scopes: Option<Vec<String>>,
+}
+
+/// A pair of tokens as the token endpoint answers it.
+pub(crate) fn grant(world: &World, new: NewGrant) -> Value {
+    let options = &world.options;
+    let grant = Grant {
+        client: new.client.unwrap_or_else(|| options.client_id.clone()),
+        user: world.user(new.user.as_ref().unwrap_or(&options.user_name)),
+        scopes: new.scopes.unwrap_or_else(|| options.user_scopes.clone()),
+    };
+    oauth::pair(world, grant)
+}
+
+/// The events of all voicemail, also of what is gone, in order.
+pub(crate) fn events(world: &World) -> Vec<Value> {
+    let all = world.mailboxes.all();
+    all.iter().map(|message| event::envelope(message, &world.org.places, world.options.seed)).collect()
+}
+
+fn leave(world: &World, new: &NewVoicemails) -> Answer {
+    let Some(left) = world.leave(new) else {
+        return Answer::bad_request("one of queue, group and user may be set, to an id that GET places lists");
+    };
+    let (seed, places) = (world.options.seed, &world.org.places);
+    let events: Vec<Value> = left.iter().map(|message| event::envelope(message, places, seed)).collect();
+    let told: Vec<TruthVoicemail> = left.iter().map(|message| world.told(message)).collect();
+    Answer::ok(&json!({ "voicemails": told, "events": events }))
+}
+
+/// The ids that other requests want.
+fn places(world: &World) -> Answer {
+    let (places, user) = (&world.org.places, world.user(&world.options.user_name));
+    Answer::ok(&json!({
+        "queues": places.queues,
+        "groups": places.groups,
+        "agents": places.agents,
+        "user": { "id": user.id, "name": user.name },
+    }))
 }
 
 fn faults(world: &World) -> Answer {

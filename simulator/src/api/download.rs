@@ -53,17 +53,11 @@ fn file(world: &World, download: &Download<'_>) -> Result<Answer, Answer> {
         let message = "The specified key does not exist.";
         Answer::store_error(StatusCode::NOT_FOUND, "NoSuchKey", message)
     };
-    let rest = download.path.strip_prefix("/_media/").ok_or_else(missing)?;
-    let (recording, part) = rest.split_once('/').ok_or_else(missing)?;
-    let (conversation, recording) = world.org.recording(recording).ok_or_else(missing)?;
-    let part: usize = part.parse().map_err(|_| missing())?;
-    let file = *recording.files.get(part).ok_or_else(missing)?;
-    let owner = Owner { conversation: &conversation.id, recording: &recording.id };
-    let source = Box::new(Source::new(owner, file));
+    let (source, content_type) = named(world, download.path).ok_or_else(missing)?;
+    let source = Box::new(source);
     let whole = source.length();
 
-    let answer =
-        Answer::empty(StatusCode::OK).with(CONTENT_TYPE, file.format.content_type()).with(ACCEPT_RANGES, "bytes");
+    let answer = Answer::empty(StatusCode::OK).with(CONTENT_TYPE, content_type).with(ACCEPT_RANGES, "bytes");
     let Some((first, last)) = download.range.and_then(|range| bounds(range, whole)) else {
         return Ok(Answer { body: Body::Media { source, skip: 0, length: whole }, ..answer });
     };
@@ -76,6 +70,23 @@ fn file(world: &World, download: &Download<'_>) -> Result<Answer, Answer> {
     let answer = answer.with(CONTENT_RANGE, &format!("bytes {first}-{last}/{whole}"));
     let body = Body::Media { source, skip: first, length };
     Ok(Answer { status: StatusCode::PARTIAL_CONTENT, body, ..answer })
+}
+
+/// The file behind a path: of a recording, or of a voicemail that is still there.
+fn named(world: &World, path: &str) -> Option<(Source, &'static str)> {
+    let rest = path.strip_prefix("/_media/")?;
+    if let Some(rest) = rest.strip_prefix("voicemail/") {
+        let (id, format) = rest.split_once('/')?;
+        let message = world.mailboxes.message(id, world.clock.now())?;
+        let file = message.file(format)?;
+        let owner = Owner { conversation: &message.conversation, recording: &message.id };
+        return Some((Source::new(owner, file), file.format.content_type()));
+    }
+    let (recording, part) = rest.split_once('/')?;
+    let (conversation, recording) = world.org.recording(recording)?;
+    let file = *recording.files.get(part.parse::<usize>().ok()?)?;
+    let owner = Owner { conversation: &conversation.id, recording: &recording.id };
+    Some((Source::new(owner, file), file.format.content_type()))
 }
 
 fn forged() -> Answer {

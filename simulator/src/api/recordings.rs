@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Call;
 use crate::analytics::iso;
 use crate::answer::Answer;
+use crate::faults::FaultName;
 use crate::lock;
 use crate::org::{Conversation, Kind, Recording, State};
 use crate::world::{Standing, World};
@@ -24,10 +25,10 @@ fn recording<'w>(world: &'w World, id: &str, one: &str) -> Result<(&'w Conversat
     found.ok_or_else(|| Answer::error(StatusCode::NOT_FOUND, "recording.not.found", "The recording was not found."))
 }
 
-/// `GET /api/v2/conversations/{id}/recordingmetadata`: without recordings `[]` for some and 404 for others.
-pub(crate) fn metadata_list(world: &World, id: &str) -> Result<Answer, Answer> {
+/// `GET /api/v2/conversations/{id}/recordingmetadata`: without recordings `[]`, or 404 where that fault strikes.
+pub(crate) fn metadata_list(world: &World, id: &str, call: &Call<'_>) -> Result<Answer, Answer> {
     let found = conversation(world, id)?;
-    if found.recordings.is_empty() && found.metadata_missing {
+    if found.recordings.is_empty() && call.struck.by(FaultName::MissingMetadata) {
         return Err(Answer::not_found("No recordings were found for the conversation."));
     }
     let list: Vec<Value> = found.recordings.iter().map(|r| described(world, found, r)).collect();

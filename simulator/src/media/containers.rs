@@ -12,13 +12,13 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 const ZIP_CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
 
 /// RIFF and zip hold lengths in 32 bits.
-const LARGEST: u64 = u32::MAX as u64 - 4096;
+pub(super) const LARGEST: u64 = u32::MAX as u64 - 4096;
 
-fn zeros(left: u64) -> Middle {
+pub(super) fn zeros(left: u64) -> Middle {
     Middle::Repeat { block: Bytes::from_static(&ZEROS), left }
 }
 
-fn label(owner: Owner<'_>, file: File) -> String {
+pub(super) fn label(owner: Owner<'_>, file: File) -> String {
     format!("conversation {} recording {} part {}", owner.conversation, owner.recording, file.number)
 }
 
@@ -56,8 +56,21 @@ const BLACK: [u8; 36] = [
     0x02, 0x02, 0x00, 0x06, 0x8e, 0x4f, 0xcc, 0xc7, 0x9b, 0xf1, 0x58, 0x00, 0xfe, 0xff, 0xab, 0x50, 0x80,
 ];
 
-/// WebM with one black picture; a Void element makes up the size.
+/// WebM with one black picture.
 pub(crate) fn webm(owner: Owner<'_>, file: File) -> Source {
+    let video = element(&[0xe0], &[element(&[0xb0], &[64]), element(&[0xba], &[48])].concat());
+    let track = [
+        element(&[0xd7], &[1]),
+        element(&[0x73, 0xc5], &[1]),
+        element(&[0x83], &[1]),
+        element(&[0x86], b"V_VP8"),
+        video,
+    ];
+    matroska(owner, file, &track.concat(), &BLACK)
+}
+
+/// WebM with one track that has one frame; a Void element makes up the size.
+pub(super) fn matroska(owner: Owner<'_>, file: File, track: &[u8], frame: &[u8]) -> Source {
     let header = element(
         &[0x1a, 0x45, 0xdf, 0xa3],
         &[
@@ -82,16 +95,8 @@ pub(crate) fn webm(owner: Owner<'_>, file: File) -> Source {
         ]
         .concat(),
     );
-    let video = element(&[0xe0], &[element(&[0xb0], &[64]), element(&[0xba], &[48])].concat());
-    let track = [
-        element(&[0xd7], &[1]),
-        element(&[0x73, 0xc5], &[1]),
-        element(&[0x83], &[1]),
-        element(&[0x86], b"V_VP8"),
-        video,
-    ];
-    let tracks = element(&[0x16, 0x54, 0xae, 0x6b], &element(&[0xae], &track.concat()));
-    let block = [&[0x81, 0, 0, 0x80][..], &BLACK].concat();
+    let tracks = element(&[0x16, 0x54, 0xae, 0x6b], &element(&[0xae], track));
+    let block = [&[0x81, 0, 0, 0x80][..], frame].concat();
     let cluster = element(&[0x1f, 0x43, 0xb6, 0x75], &[element(&[0xe7], &[0]), element(&[0xa3], &block)].concat());
     let void_head = 9; // id, and eight bytes of size
     let fixed = header.len() + 12 + info.len() + tracks.len() + void_head + cluster.len();
@@ -111,7 +116,7 @@ pub(crate) fn webm(owner: Owner<'_>, file: File) -> Source {
 const LONG_SIZE: u64 = 1 << 56;
 
 /// An EBML element with a size of up to 14 bits.
-fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+pub(super) fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
     let size = 0x4000 | content.len() as u16;
     [id, &size.to_be_bytes(), content].concat()
 }

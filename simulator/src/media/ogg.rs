@@ -62,7 +62,7 @@ pub(crate) fn file(owner: Owner<'_>, file: File) -> Source {
     Source::parts(head.freeze(), Middle::Pages(pages), Bytes::new())
 }
 
-fn opus_head() -> Vec<u8> {
+pub(super) fn opus_head() -> Vec<u8> {
     let mut head = Vec::from(*b"OpusHead");
     head.extend([1, 1]); // version, channels
     head.extend(PRE_SKIP.to_le_bytes());
@@ -150,7 +150,7 @@ impl Pages {
 }
 
 /// A 20 ms packet of silence (CELT, full band, mono) of exactly `size` bytes, 3 to 254.
-fn packet(size: usize) -> Vec<u8> {
+pub(super) fn packet(size: usize) -> Vec<u8> {
     let mut packet = match size {
         0..=3 => vec![0xf8, 0xff, 0xfe],                     // code 0: the frame as it is
         4 => vec![0xfb, 0x01, 0xff, 0xfe],                   // code 3: one frame, no padding

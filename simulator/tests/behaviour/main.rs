@@ -5,3 +5,5 @@
 mod client;
 mod limits;
 mod org;
+mod users;
+mod voicemail;
