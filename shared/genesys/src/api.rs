@@ -2,11 +2,17 @@
 //!
 //! The pipeline depends on these traits alone; `http` implements them. Nothing here names an HTTP library.
 
+mod access;
+mod voicemails;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+
+pub use access::AccessTokens;
+pub use voicemails::{Mailbox, VoicemailFormat, VoicemailMedia, Voicemails};
 
 use crate::ids::{BatchJobId, ConversationId, HistoryJobId, QueueId, RecordingId};
 use crate::models::{BatchJob, ConversationPage, HistoryPage, HistoryState, RecordingMetadata};
@@ -184,6 +190,12 @@ pub enum ApiError {
         /// Status or fault, without URLs.
         detail: String,
     },
+    /// It was not sent: the platform asks for a pause that goes beyond the caller's deadline.
+    #[error("{operation}: not before the deadline")]
+    OutOfTime {
+        /// What was asked, in words.
+        operation: &'static str,
+    },
     /// The answer is not what the API documents.
     #[error("{operation}: the answer could not be read at {at}")]
     Unreadable {
@@ -213,7 +225,9 @@ impl ApiError {
             Self::Forbidden { .. } | Self::NotFound { .. } | Self::TooManyResults | Self::Refused { .. } => {
                 NextStep::GiveUp
             }
-            Self::Unavailable { .. } | Self::Unknown { .. } | Self::Unreadable { .. } => NextStep::Later,
+            Self::Unavailable { .. } | Self::Unknown { .. } | Self::OutOfTime { .. } | Self::Unreadable { .. } => {
+                NextStep::Later
+            }
         }
     }
 
@@ -227,6 +241,7 @@ impl ApiError {
             Self::Refused { .. } => "request-refused",
             Self::Unavailable { .. } => "source-unavailable",
             Self::Unknown { .. } => "outcome-unknown",
+            Self::OutOfTime { .. } => "out-of-time",
             Self::Unreadable { .. } => "unreadable-answer",
         }
     }

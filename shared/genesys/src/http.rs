@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `operations` | what each call asks and how its answer is read |
 //! | `send` | sending until answered: sign-in, limiter, retries, deadline |
-//! | `token` | the access token, single flight |
+//! | `voicemails` | the same for voicemail, which needs a user's token |
+//! | `token` | the client's access token, single flight |
+//! | `given` | a user's access token, kept by somebody else |
+//! | `user` | spending a user's code or refresh token, once |
 //! | `limiter` | when the next request may go |
 //! | `answer` | bodies, headers and error texts, none of them trusted |
 //! | `media`, `hosts` | signed URLs: where they may lead, and opening them |
@@ -14,6 +17,7 @@
 //! or a URL.
 
 mod answer;
+mod given;
 mod hosts;
 mod limiter;
 mod media;
@@ -22,6 +26,8 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod token;
+mod user;
+mod voicemails;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,10 +38,12 @@ use reqwest::{ClientBuilder, redirect, retry};
 
 pub use limiter::Budget;
 pub use token::Credentials;
+pub use user::{AuthorizationCode, ExchangeError, Refusal, TokenPair, UserSignIn};
 
-use crate::api::ApiError;
+use crate::api::{AccessTokens, ApiError};
 use crate::clock::Clock;
 use crate::region::Endpoints;
+use given::{Bearer, Given};
 use hosts::{MediaRules, PublicOnly};
 use limiter::Limiter;
 use send::Sender;
@@ -101,7 +109,7 @@ struct Shared {
     api: reqwest::Client,
     media: reqwest::Client,
     media_rules: MediaRules,
-    sign_in: SignIn,
+    bearer: Bearer,
     limiter: Limiter,
     requests: AtomicU64,
 }
@@ -123,13 +131,36 @@ impl std::fmt::Debug for GenesysClient {
 }
 
 impl GenesysClient {
-    /// A client that has sent nothing yet.
+    /// A client that signs in with its own credentials, and has sent nothing yet.
     ///
     /// # Errors
     /// [`ClientError::MediaHost`] for an entry that is not a host, [`ClientError::Http`] if TLS cannot be set up.
     pub fn new(
         endpoints: Endpoints,
         credentials: Credentials,
+        clock: Arc<dyn Clock>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        Self::build(endpoints, Bearer::Client(SignIn::new(credentials)), clock, options)
+    }
+
+    /// A client that acts for a user, by an access token that somebody else keeps. It never refreshes one: after a 401
+    /// it asks `tokens` once more, then gives up.
+    ///
+    /// # Errors
+    /// As [`GenesysClient::new`].
+    pub fn of_user(
+        endpoints: Endpoints,
+        tokens: Arc<dyn AccessTokens>,
+        clock: Arc<dyn Clock>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        Self::build(endpoints, Bearer::Given(Given::new(tokens)), clock, options)
+    }
+
+    fn build(
+        endpoints: Endpoints,
+        bearer: Bearer,
         clock: Arc<dyn Clock>,
         options: ClientOptions,
     ) -> Result<Self, ClientError> {
@@ -150,7 +181,7 @@ impl GenesysClient {
                 jitter: options.jitter,
                 request_timeout: options.request_timeout,
                 stall_timeout: options.stall_timeout,
-                sign_in: SignIn::new(credentials),
+                bearer,
                 limiter: Limiter::default(),
                 requests: AtomicU64::new(0),
             }),
@@ -159,7 +190,7 @@ impl GenesysClient {
     }
 
     /// The same client with a deadline: no request, retry or wait goes past it; what would is
-    /// [`ApiError::Unavailable`] at once. A download that is open when it comes goes on: its reader decides.
+    /// [`ApiError::OutOfTime`] at once, what was tried before [`ApiError::Unavailable`]. A download that is open when it comes goes on: its reader decides.
     #[must_use]
     pub fn with_deadline(&self, deadline: Timestamp) -> Self {
         Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
@@ -181,7 +212,7 @@ impl GenesysClient {
     /// [`ApiError::SignInRefused`] if the credentials are wrong, [`ApiError::Unavailable`] if there is no answer,
     /// [`ApiError::Unreadable`] if it is not a token.
     pub async fn sign_in(&self) -> Result<(), ApiError> {
-        self.shared.sign_in.token(&self.sender()).await.map(drop)
+        self.shared.bearer.token(&self.sender()).await.map(drop)
     }
 
     fn sender(&self) -> Sender<'_> {

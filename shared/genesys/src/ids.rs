@@ -114,6 +114,18 @@ id!(
     /// A routing queue.
     QueueId
 );
+id!(
+    /// A group of users.
+    GroupId
+);
+id!(
+    /// A user.
+    UserId
+);
+id!(
+    /// A voicemail message. That no id is empty matters most here: the path without one deletes every message there is.
+    VoicemailId
+);
 
 #[cfg(test)]
 mod tests {

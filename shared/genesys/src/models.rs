@@ -7,6 +7,7 @@
 mod analytics;
 mod batch;
 mod metadata;
+mod voicemail;
 
 pub use analytics::{
     Conversation, ConversationPage, Direction, Found, HistoryPage, HistoryState, MediaType, Metric, Participant,
@@ -14,6 +15,7 @@ pub use analytics::{
 };
 pub use batch::{BatchJob, BatchResult, JobStatus};
 pub use metadata::{FileState, RecordingMetadata};
+pub use voicemail::{Me, Personal, UserState, Voicemail, VoicemailPage};
 
 /// Declares an enum of the platform's words that keeps the ones it does not know.
 macro_rules! open_words {

@@ -10,15 +10,17 @@
 //! # Cost
 //! A window of `n` rows costs `n / page_size` requests, plus one for the empty page after a last page that is full. A
 //! pass that disagreed costs the same again, at most [`PASSES`] in all. A split costs one refused request, at most two to
-//! see whether it narrows anything, and the halves. A history job costs three requests and more for its polls and pages. Memory: the ids of one query's window.
+//! see whether it narrows anything, and the halves. A history job costs three requests and more for its polls and pages.
+//! Memory: a page, and 22 to 44 bytes for each id of the query's window (`met`).
 //!
 //! # What it cannot see
 //! If, during one pass, one row vanishes and another appears, the counts still agree, and a row that slipped over
 //! the page border in that moment is missed. Ended conversations do not vanish in ordinary operation.
 
 mod history;
+mod met;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +30,7 @@ use crate::clock::Clock;
 use crate::ids::ConversationId;
 use crate::models::Found;
 use history::History;
+use met::Met;
 
 /// Passes over one window's pages before its count is left as it is: `totalHits` is documented as approximate.
 pub const PASSES: u32 = 8;
@@ -53,7 +56,7 @@ const PAGING: &str = "page through conversations";
 pub struct Pages<'a> {
     ask: Ask<'a>,
     todo: VecDeque<Part>,
-    yielded: HashSet<ConversationId>,
+    met: Met,
 }
 
 /// What asking needs.
@@ -102,7 +105,7 @@ impl<'a> Pages<'a> {
         Self {
             ask: Ask { source, clock, query },
             todo: (whole.start < whole.end).then(|| Part::Query(Passes::new(whole))).into_iter().collect(),
-            yielded: HashSet::new(),
+            met: Met::default(),
         }
     }
 
@@ -116,24 +119,26 @@ impl<'a> Pages<'a> {
     pub async fn next(&mut self) -> Result<Option<Vec<Found>>, ApiError> {
         while let Some(part) = self.todo.front_mut() {
             let step = match part {
-                Part::Query(passes) => passes.step(&self.ask).await?,
+                Part::Query(passes) => passes.step(&self.ask, &mut self.met).await?,
                 Part::History(history) => history.step(&self.ask).await?,
             };
-            let rows = match step {
-                Step::Rows(rows) => rows,
+            let fresh = match step {
+                Step::Rows(rows) => self.fresh(rows),
                 Step::Last(rows) => {
                     self.todo.pop_front();
-                    rows
+                    let fresh = self.fresh(rows);
+                    self.met.part_over();
+                    fresh
                 }
                 Step::Instead(parts) => {
                     self.todo.pop_front();
+                    self.met.part_over();
                     for part in parts.into_iter().rev() {
                         self.todo.push_front(part);
                     }
                     continue;
                 }
             };
-            let fresh = self.fresh(rows);
             if !fresh.is_empty() {
                 return Ok(Some(fresh));
             }
@@ -146,17 +151,16 @@ impl<'a> Pages<'a> {
         let window = self.ask.query.window;
         rows.into_iter()
             .filter(|row| row.start().is_none_or(|start| window.contains(start)))
-            .filter(|row| self.yielded.insert(row.id().clone()))
+            .filter(|row| self.met.yield_once(row.id().as_str()))
             .collect()
     }
 }
 
-/// The passes over the pages of one window.
+/// The passes over the pages of one window. Every row of its pages is seen, also those that started outside: what
+/// `totalHits` counts.
 #[derive(Debug)]
 struct Passes {
     window: Window,
-    /// Every row of the window's pages in all passes, also those that started outside: what `totalHits` counts.
-    seen: HashSet<ConversationId>,
     /// From 1.
     pass: u32,
     /// The page to ask for, from 1.
@@ -178,7 +182,6 @@ impl Passes {
     fn new(window: Window) -> Self {
         Self {
             window,
-            seen: HashSet::new(),
             pass: 1,
             number: 1,
             rows: 0,
@@ -191,7 +194,7 @@ impl Passes {
         }
     }
 
-    async fn step(&mut self, ask: &Ask<'_>) -> Result<Step, ApiError> {
+    async fn step(&mut self, ask: &Ask<'_>, met: &mut Met) -> Result<Step, ApiError> {
         let query = ConversationQuery { page_size: self.page_size(ask), ..ask.of(self.window) };
         let page = match ask.source.page(&query, self.number).await {
             Ok(page) => page,
@@ -207,7 +210,7 @@ impl Passes {
         let size = page.conversations.len();
         self.rows += size as u64;
         for row in &page.conversations {
-            self.found += u64::from(self.seen.insert(row.id().clone()));
+            self.found += u64::from(met.see(row.id().as_str()));
         }
         let full = size >= query.page_size as usize;
         let more_promised = self.total.is_some_and(|total| self.rows < total);
@@ -215,7 +218,7 @@ impl Passes {
             self.number += 1;
             return Ok(Step::Rows(page.conversations));
         }
-        if self.is_settled() {
+        if self.is_settled(met) {
             return Ok(Step::Last(page.conversations));
         }
         self.quiet = if self.found == 0 { self.quiet + 1 } else { 0 };
@@ -234,9 +237,9 @@ impl Passes {
     }
 
     /// At the end of a pass: whether another one could find more.
-    fn is_settled(&self) -> bool {
+    fn is_settled(&self, met: &Met) -> bool {
         let agreed = match self.total {
-            Some(total) => !self.moved && self.seen.len() as u64 == total,
+            Some(total) => !self.moved && met.seen() == total,
             // Without a count, one page that was not full cannot have shifted; more pages can.
             None => self.number == 1,
         };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, decode};
-use super::send::{Operation, Request};
+use super::send::{Expected, Operation, Request};
 use super::{GenesysClient, media};
 use crate::api::{
     ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, SignedUrl, Window,
@@ -24,8 +24,8 @@ use crate::models::{BatchJob, ConversationPage, HistoryPage, HistoryState, Recor
 const ANALYTICS: &str = "analytics:conversationDetail:view";
 const RECORDING: &str = "recording:recording:view";
 
-const fn question(words: &'static str, permission: &'static str) -> Operation {
-    Operation { words, permission, repeatable: true, accepted_is_not_ready: false, least_gap: Duration::ZERO }
+pub(super) const fn question(words: &'static str, permission: &'static str) -> Operation {
+    Operation { words, permission, repeatable: true, expected: Expected::Json, least_gap: Duration::ZERO }
 }
 
 static PAGE: Operation = question("query conversations", ANALYTICS);
@@ -34,14 +34,14 @@ static START_HISTORY: Operation = question("start a history query", ANALYTICS);
 static HISTORY_STATE: Operation = question("read the state of a history query", ANALYTICS);
 static HISTORY_PAGE: Operation = question("read the results of a history query", ANALYTICS);
 static METADATA: Operation =
-    Operation { accepted_is_not_ready: true, ..question("read recording metadata", RECORDING) };
+    Operation { expected: Expected::JsonNotAccepted, ..question("read recording metadata", RECORDING) };
 static SUBMIT: Operation = Operation { repeatable: false, ..question("submit a batch of recordings", RECORDING) };
 /// Polls of one job are at least a second apart, the repeated ones too.
 static POLL: Operation =
     Operation { least_gap: Duration::from_millis(1_100), ..question("read a batch of recordings", RECORDING) };
 
 impl GenesysClient {
-    async fn get(
+    pub(super) async fn get(
         &self,
         operation: &'static Operation,
         path: &[&str],
@@ -61,6 +61,28 @@ impl GenesysClient {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<Answer, ApiError> {
+        self.send_json(operation, Method::POST, path, body).await
+    }
+
+    /// A request without a query and without a body.
+    pub(super) async fn send_bare(
+        &self,
+        operation: &'static Operation,
+        method: Method,
+        path: &[&str],
+    ) -> Result<Answer, ApiError> {
+        let sender = self.sender();
+        let url = sender.endpoint(sender.endpoints.api(), path);
+        sender.call(operation, &Request { method, url, body: None }).await
+    }
+
+    pub(super) async fn send_json(
+        &self,
+        operation: &'static Operation,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<Answer, ApiError> {
         let sender = self.sender();
         let url = sender.endpoint(sender.endpoints.api(), path);
         let body = serde_json::to_vec(body).map_err(|_| ApiError::Refused {
@@ -69,11 +91,11 @@ impl GenesysClient {
             code: "not sent".to_owned(),
             message: "the request could not be written as JSON".to_owned(),
         })?;
-        sender.call(operation, &Request { method: Method::POST, url, body: Some(body) }).await
+        sender.call(operation, &Request { method, url, body: Some(body) }).await
     }
 }
 
-fn read<T: DeserializeOwned>(operation: &'static Operation, answer: &Answer) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned>(operation: &'static Operation, answer: &Answer) -> Result<T, ApiError> {
     decode(&answer.body).map_err(|at| ApiError::Unreadable { operation: operation.words, at })
 }
 

@@ -33,10 +33,23 @@ pub(super) struct Operation {
     pub(super) permission: &'static str,
     /// Whether doing it twice is harmless.
     pub(super) repeatable: bool,
-    /// Whether a 202 means "ask again" whatever it carries.
-    pub(super) accepted_is_not_ready: bool,
+    /// What a success looks like.
+    pub(super) expected: Expected,
     /// Least time between two attempts, where the platform wants one.
     pub(super) least_gap: Duration,
+}
+
+/// What a success carries, and what a 202 means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// JSON; a 202 without a body means "ask again".
+    Json,
+    /// JSON; a 202 means "ask again" whatever it carries.
+    JsonNotAccepted,
+    /// JSON, or a 202 that tells the caller to come back: an answer without a body.
+    JsonOrNotReady,
+    /// Nothing that is read: the status says it all.
+    Nothing,
 }
 
 /// One request.
@@ -113,7 +126,7 @@ impl<'a> Sender<'a> {
             let (detail, at_least) = match self.attempt(operation, request).await? {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::SignedOut if signed_in_again => {
-                    let detail = "401 again after a fresh sign-in".to_owned();
+                    let detail = "401 again with a fresh token".to_owned();
                     return Err(ApiError::Unavailable { operation: operation.words, detail });
                 }
                 Attempt::SignedOut => {
@@ -128,6 +141,9 @@ impl<'a> Sender<'a> {
                 Attempt::Again(detail, at_least) => (detail, at_least),
             };
             tracing::debug!(operation = operation.words, detail, "asking again: {}", operation.words);
+            if self.time_left().is_some_and(|left| !at_least.is_zero() && left <= at_least) {
+                return Err(ApiError::OutOfTime { operation: operation.words });
+            }
             if let Err(why) = backoff.wait(self, at_least.max(operation.least_gap)).await {
                 return Err(ApiError::Unavailable { operation: operation.words, detail: format!("{detail}{why}") });
             }
@@ -135,10 +151,10 @@ impl<'a> Sender<'a> {
     }
 
     async fn attempt(&self, operation: &'static Operation, request: &Request) -> Result<Attempt, ApiError> {
-        let no_time = |detail: &str| ApiError::Unavailable { operation: operation.words, detail: detail.to_owned() };
+        let no_time = ApiError::OutOfTime { operation: operation.words };
         let pass = || async {
             let pass = self.shared.limiter.pass(self.clock.as_ref(), self.deadline).await;
-            pass.map_err(|_| no_time("no time left to wait for the rate limit"))
+            pass.map_err(|_| ApiError::OutOfTime { operation: operation.words })
         };
         let mut token = self.token(operation).await?;
         let mut under_way = pass().await?;
@@ -148,7 +164,7 @@ impl<'a> Sender<'a> {
             token = self.token(operation).await?;
             under_way = pass().await?;
         }
-        let limit = self.time_limit().ok_or_else(|| no_time("no time left"))?;
+        let limit = self.time_limit().ok_or(no_time)?;
         let mut outgoing = self.api.request(request.method.clone(), request.url.clone()).timeout(limit);
         if let Some(body) = &request.body {
             outgoing = outgoing.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
@@ -180,7 +196,7 @@ impl<'a> Sender<'a> {
 
     /// A token. Trouble with getting one is not the request's fault: only a refused sign-in is told as what it is.
     async fn token(&self, operation: &'static Operation) -> Result<token::Token, ApiError> {
-        self.shared.sign_in.token(self).await.map_err(|error| match error {
+        self.shared.bearer.token(self).await.map_err(|error| match error {
             ApiError::SignInRefused { .. } | ApiError::Unavailable { .. } => error,
             other => ApiError::Unavailable { operation: operation.words, detail: format!("no sign-in: {other}") },
         })
@@ -196,8 +212,12 @@ impl<'a> Sender<'a> {
     ) -> Result<Attempt, ApiError> {
         let status = response.status();
         if status.is_success() {
+            let (expected, accepted) = (operation.expected, status == StatusCode::ACCEPTED);
+            if expected == Expected::Nothing || accepted && expected == Expected::JsonOrNotReady {
+                return Ok(Attempt::Answered(Answer { body: bytes::Bytes::new() }));
+            }
             return match answer::read_body(response).await {
-                Ok(body) if status == StatusCode::ACCEPTED && (operation.accepted_is_not_ready || body.is_empty()) => {
+                Ok(body) if accepted && (expected == Expected::JsonNotAccepted || body.is_empty()) => {
                     // "Ask again" to a question; to an order it may mean that it was taken.
                     let detail = "202, not ready yet".to_owned();
                     Ok(if operation.repeatable { Attempt::Again(detail, wait) } else { Attempt::Perhaps(detail) })
@@ -214,7 +234,7 @@ impl<'a> Sender<'a> {
         let detail = format!("{} {}", status.as_u16(), complaint.code);
         match status.as_u16() {
             401 => {
-                self.shared.sign_in.forget(token).await;
+                self.shared.bearer.forget(token).await;
                 Ok(Attempt::SignedOut)
             }
             403 => Err(ApiError::Forbidden {

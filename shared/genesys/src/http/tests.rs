@@ -4,6 +4,8 @@ mod api;
 mod media;
 mod server;
 mod sign_in;
+mod user;
+mod voicemails;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

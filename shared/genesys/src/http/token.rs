@@ -63,6 +63,20 @@ impl Token {
         self.header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default()
     }
 
+    /// A token that somebody else keeps. Nobody here knows when it ends: it is used until the platform refuses it.
+    ///
+    /// # Errors
+    /// [`ApiError::Unreadable`] if it is no token.
+    pub(super) fn given(text: &SecretString, serial: u64) -> Result<Self, ApiError> {
+        let header = header(text.expose_secret()).ok_or_else(|| unreadable("the stored access token"))?;
+        Ok(Self { header, serial, renew_at: Timestamp::MAX, ends_at: Timestamp::MAX })
+    }
+
+    /// Whether it is the same one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.serial == other.serial
+    }
+
     /// Whether it can be sent at `now`.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         now < self.renew_at
@@ -136,7 +150,7 @@ impl SignIn {
     /// Forgets `token` after the API refused it, unless somebody has renewed it since.
     pub(super) async fn forget(&self, token: &Token) {
         let mut slot = self.slot.lock().await;
-        if slot.token.as_ref().is_some_and(|current| current.serial == token.serial) {
+        if slot.token.as_ref().is_some_and(|current| current.is(token)) {
             slot.token = None;
         }
     }
@@ -186,10 +200,10 @@ impl SignIn {
             answer::retry_after(response.headers(), sender.now()).unwrap_or_default()
         };
         let body = answer::read_error(response).await;
-        let refusal: Refusal = serde_json::from_slice(answer::without(&body, secret)).unwrap_or_default();
+        let refusal = refusal_word(answer::without(&body, secret));
         match status.as_u16() {
             408 | 429 | 500..=599 => Ok(Asked::Trouble(format!("sign-in answered {}", status.as_u16()), at_least)),
-            code => Err(match refusal.error.as_deref().map(answer::word).filter(|word| !word.is_empty()) {
+            code => Err(match refusal {
                 Some(reason) if matches!(code, 400 | 401 | 403) => ApiError::SignInRefused { reason },
                 None if matches!(code, 400 | 401) => ApiError::SignInRefused { reason: format!("status {code}") },
                 reason => ApiError::Refused {
@@ -209,39 +223,69 @@ enum Asked {
     Trouble(String, Duration),
 }
 
-#[derive(Deserialize, Default)]
-struct Refusal {
-    #[serde(default)]
-    error: Option<String>,
+/// The `error` word of a refusal's body, if there is one.
+pub(super) fn refusal_word(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize, Default)]
+    struct Refusal {
+        #[serde(default)]
+        error: Option<String>,
+    }
+    let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+    refusal.error.as_deref().map(answer::word).filter(|word| !word.is_empty())
 }
 
-/// Not `Debug`: it holds the token.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    #[serde(default)]
-    token_type: Option<String>,
-    #[serde(default)]
-    expires_in: Option<f64>,
+/// What a granted token request has in all grants.
+pub(super) struct Granted {
+    pub(super) token: SecretString,
+    /// From when it was asked for.
+    pub(super) life: Duration,
+}
+
+impl Granted {
+    /// Reads an answer of the token endpoint.
+    ///
+    /// # Errors
+    /// Where it is not what it should be; no content.
+    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+        /// Not `Debug`: it holds the token.
+        #[derive(Deserialize)]
+        struct Answer {
+            access_token: String,
+            #[serde(default)]
+            token_type: Option<String>,
+            #[serde(default)]
+            expires_in: Option<f64>,
+        }
+        let granted: Answer = answer::decode(body)?;
+        if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err("`token_type`: not bearer".to_owned());
+        }
+        if !is_token(&granted.access_token) {
+            return Err("`access_token`: not a token".to_owned());
+        }
+        let life = match granted.expires_in {
+            None => SHORTEST_LIFE,
+            Some(seconds) if seconds >= 1.0 => Duration::from_secs_f64(seconds.min(LONGEST_LIFE.as_secs_f64())),
+            Some(_) => return Err("`expires_in`: not a life time".to_owned()),
+        };
+        Ok(Self { token: granted.access_token.into(), life })
+    }
+}
+
+/// Whether a text can be a token: printable ASCII, and something.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn header(token: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token(token))?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 fn read_token(body: &[u8], asked_at: Timestamp, serial: u64) -> Result<Token, ApiError> {
-    let granted: Granted = answer::decode(body).map_err(|at| unreadable(&at))?;
-    if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(unreadable("`token_type`: not bearer"));
-    }
-    let token = granted.access_token.as_str();
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(unreadable("`access_token`: not a token"));
-    }
-    let life = match granted.expires_in {
-        None => SHORTEST_LIFE,
-        Some(seconds) if seconds >= 1.0 => Duration::from_secs_f64(seconds.min(LONGEST_LIFE.as_secs_f64())),
-        Some(_) => return Err(unreadable("`expires_in`: not a life time")),
-    };
-    let mut header =
-        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| unreadable("`access_token`: not a token"))?;
-    header.set_sensitive(true);
+    let Granted { token, life } = Granted::read(body).map_err(|at| unreadable(&at))?;
+    let header = header(token.expose_secret()).ok_or_else(|| unreadable("`access_token`: not a token"))?;
     let margin = EARLIEST_RENEWAL.min(life / 10);
     Ok(Token { header, serial, renew_at: later(asked_at, life - margin), ends_at: later(asked_at, life) })
 }
@@ -251,7 +295,7 @@ pub(super) fn signed(request: reqwest::RequestBuilder, token: &Token) -> reqwest
     request.header(AUTHORIZATION, token.header.clone())
 }
 
-fn unavailable(detail: String) -> ApiError {
+pub(super) fn unavailable(detail: String) -> ApiError {
     ApiError::Unavailable { operation: SIGN_IN, detail }
 }
 

@@ -88,3 +88,39 @@ fn recording_metadata() {
     assert_eq!(next_year[0].file_state, Some(FileState::Unknown("THAWING".into())));
     assert_eq!((next_year[0].start_time.as_deref(), next_year[1].id.as_deref()), (None, None));
 }
+
+#[test]
+fn a_voicemail_page() {
+    let page: VoicemailPage = read(include_str!("../../fixtures/voicemail-page.json"));
+    assert_eq!((page.total, page.page_count, page.page_number, page.page_size), (Some(2), Some(1), Some(1), Some(25)));
+    let [first, second] = &page.messages[..] else { panic!("{page:?}") };
+    assert_eq!(first.conversation.as_ref().unwrap().as_str(), "2f7bf00a-0fc2-4d6a-9b56-92238191433e");
+    assert_eq!(first.queue.as_ref().unwrap().as_str(), "7b1d6c0a-1111-4222-8333-444455556666");
+    assert_eq!(first.created.unwrap().to_string(), "2026-01-15T16:12:11.949Z");
+    assert_eq!((first.duration_seconds, first.source_bytes, first.read), (Some(12), Some(98_760), Some(false)));
+    assert_eq!(first.caller_address.as_ref().unwrap().expose(), "tel:+13175550100");
+    assert!(!format!("{page:?}").contains("3175550100") && !format!("{page:?}").contains("Made-up Caller"));
+    assert_eq!((second.group.is_some(), second.queue.is_some(), second.user.is_some()), (true, false, false));
+}
+
+#[test]
+fn a_voicemail_page_of_next_year() {
+    let page: VoicemailPage = read(include_str!("../../fixtures/voicemail-page-next-year.json"));
+    assert_eq!((page.total, page.page_count, page.page_number, page.page_size), (None, None, None, None));
+    assert_eq!(page.messages.len(), 4);
+    let first = &page.messages[0];
+    assert!(!first.id.is_stand_in() && first.conversation.is_some());
+    assert_eq!((first.read, first.created, &first.queue, &first.caller_address), (None, None, &None, &None));
+    assert!(page.messages[1..].iter().all(|message| message.id.is_stand_in() && message.conversation.is_none()));
+    assert_ne!(page.messages[2].id, page.messages[3].id);
+    assert_eq!(read::<VoicemailPage>("{}"), VoicemailPage::default());
+    assert_eq!(read::<VoicemailPage>(r#"{"entities":null}"#), VoicemailPage::default());
+}
+
+#[test]
+fn the_signed_in_user() {
+    let me: Me = read(include_str!("../../fixtures/users-me.json"));
+    assert_eq!((me.id.as_str(), me.state), ("c0ffee00-1111-4222-8333-444455556666", Some(UserState::Active)));
+    let me: Me = read(include_str!("../../fixtures/users-me-next-year.json"));
+    assert_eq!(me.state, Some(UserState::Unknown("sabbatical".into())));
+}

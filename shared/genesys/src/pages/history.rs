@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::met::{Digest, digest};
 use super::{Ask, Step};
 use crate::api::{ApiError, Window};
 use crate::ids::HistoryJobId;
@@ -43,7 +44,7 @@ pub(super) struct History {
 enum Place {
     NotStarted,
     Waiting { job: HistoryJobId, looks: u32, wait: Duration },
-    Reading { job: HistoryJobId, cursor: Option<String>, cursors: HashSet<String>, empty: u32 },
+    Reading { job: HistoryJobId, cursor: Option<String>, cursors: HashSet<Digest>, empty: u32 },
 }
 
 impl History {
@@ -102,7 +103,7 @@ impl History {
                 let Some(next) = page.cursor.filter(|next| !next.is_empty()) else {
                     return Ok(Step::Last(page.conversations));
                 };
-                if *empty >= EMPTY_PAGES || !cursors.insert(next.clone()) {
+                if *empty >= EMPTY_PAGES || !cursors.insert(digest(&next)) {
                     (self.at, self.starts) = (Place::NotStarted, 0);
                     return Err(ApiError::Unreadable {
                         operation: HISTORY,

@@ -89,7 +89,7 @@ async fn the_deadline_is_kept_without_waiting() {
     let (client, clock) = client_of(&server);
     let hurried = client.with_deadline(clock.now() + Duration::from_secs(30));
     let error = hurried.metadata(&"c".parse().unwrap()).await.unwrap_err();
-    assert!(matches!(error, ApiError::Unavailable { .. }), "{error}");
+    assert!(matches!(error, ApiError::OutOfTime { .. }), "{error}");
     assert_eq!((server.count("recordingmetadata"), clock.waited()), (1, Duration::ZERO));
     // The pause is everybody's.
     assert!(hurried.poll(&"b".parse().unwrap()).await.is_err());
