@@ -4,25 +4,41 @@ CARGO ?= cargo
 PYTHON ?= python3
 VENV := target/venv
 
-.PHONY: help demo test lint bench audit clean
+# Lambda: what to build for (arm64 or x86_64), which environment to deploy, and what a zip may weigh at most, in bytes: every
+# megabyte is fetched and unpacked at each cold start. The goal is 4 MB (benches/README.md says what keeps it from that).
+ARCH ?= x86_64
+ENV ?= prod
+ZIP_BUDGET := 4400000
+HOST := x86_64-unknown-linux-gnu
+FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
+
+.PHONY: help demo test rust-tests venv lint template lambda deploy bench audit clean
 
 help: ## What there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## Export a simulated day for real and compare the archive with the truth
-	$(CARGO) run --quiet --package callvault -- demo
+	$(CARGO) run --quiet --package callvault --no-default-features -- demo
 
-test: ## Everything that must hold
+test: venv ## Everything that must hold
 	$(CARGO) build --workspace --all-features
+	@$(VENV)/bin/python tests/with_moto.py $(MAKE) --no-print-directory rust-tests
+	$(CARGO) test --workspace --all-features --doc
+	$(VENV)/bin/python tests/media_check.py
+
+rust-tests:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --all-features; \
 	else \
 		RUST_TEST_THREADS=12 $(CARGO) test --workspace --all-features --lib --bins --tests; \
 	fi
-	$(CARGO) test --workspace --all-features --doc
-	@[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV)
+
+venv: $(VENV)/.made ## The virtual environment that tests use (target/venv)
+
+$(VENV)/.made: tests/requirements.txt
+	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement tests/requirements.txt
-	$(VENV)/bin/python tests/media_check.py
+	@touch $@
 
 lint: ## Formatting, clippy, documentation, dependency rules
 	$(CARGO) fmt --all --check
@@ -33,10 +49,39 @@ lint: ## Formatting, clippy, documentation, dependency rules
 	$(CARGO) machete
 	$(PYTHON) tests/rooms_check.py
 
+template: $(VENV)-template/.made $(VENV)-checkov/.made ## template.yaml: linters, and what it must agree on with the code
+	SAM_CLI_TELEMETRY=0 $(VENV)-template/bin/sam validate --lint --region us-east-1
+	$(VENV)-template/bin/cfn-lint --regions us-east-1 eu-west-1 -- template.yaml
+	$(VENV)-checkov/bin/checkov --file template.yaml --config-file infra/checkov.yaml --skip-download
+	$(VENV)-template/bin/python -B tests/template_check.py
+	$(VENV)-template/bin/python -B tests/template_mutations.py
+	$(PYTHON) infra/cost.py --check
+
+$(VENV)-%/.made: tests/%_requirements.txt
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+lambda: venv ## The functions as zips in target/lambda (ARCH=arm64 needs its target: `rustup target add aarch64-unknown-linux-gnu`)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(CARGO) lambda build --profile function --skip-target-check --output-format zip \
+		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
+	@fits=true; for name in $(FUNCTIONS); do \
+		bytes=$$(wc -c <target/lambda/$$name/bootstrap.zip) || exit 1; \
+		echo "$$name: $$bytes bytes, budget $(ZIP_BUDGET)"; \
+		[ "$$bytes" -le $(ZIP_BUDGET) ] || fits=false; \
+	done; $$fits
+
+deploy: ARCH := arm64
+deploy: lambda $(VENV)-template/.made ## Build for arm64 and deploy ENV (prod): guided the first time, then as before (README, "On AWS")
+	SAM_CLI_TELEMETRY=0 $(VENV)-template/bin/sam deploy --template-file template.yaml --config-env $(ENV) \
+		--capabilities CAPABILITY_IAM --parameter-overrides file://infra/parameters/$(ENV).yaml Architecture=$(ARCH) \
+		$(if $(shell grep -s '^\[$(ENV)' samconfig.toml),--resolve-s3,--guided)
+
 audit: ## Known advisories of the dependencies (needs the internet)
 	$(CARGO) deny check advisories
 
-bench: ## The figures of benches/README.md
+bench: venv lambda ## The figures of benches/README.md
+	$(CARGO) build --profile function --target $(HOST) --package hello-lambda
 	$(CARGO) build --release --package callvault --package callvault-benches
 	target/release/callvault-benches
 

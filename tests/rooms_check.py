@@ -5,29 +5,37 @@ import json
 import subprocess
 import sys
 
+# What a function may import; it is made of little more than its handler.
+FUNCTION = {"callvault-bootstrap", "callvault-aws", "callvault-pipeline", "callvault-genesys"}
+FUNCTIONS = ["query-conversations", "submit-batches", "poll-batches", "upload-recordings", "close-days"]
 OURS = {
     "callvault-genesys": set(),
     "callvault-pipeline": {"callvault-genesys"},
     "callvault-local": {"callvault-pipeline"},
-    "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline"},
+    "callvault-aws": {"callvault-pipeline"},
+    "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline", "callvault-aws"},
     "callvault-simulator": set(),
     "callvault": {
+        "callvault-aws",
         "callvault-bootstrap",
         "callvault-genesys",
         "callvault-local",
         "callvault-pipeline",
         "callvault-simulator",
     },
-}
+} | {name: FUNCTION for name in FUNCTIONS}
 # The pipeline does no I/O: none of these, not even through somebody else.
 NOT_IN_PIPELINE = {"reqwest", "hyper", "rusqlite", "rustls", "mio", "aws-config", "aws-sdk-s3", "aws-sdk-dynamodb"}
+# Neither is what is built without AWS, which `make demo` relies on; nor is a machine's ledger in a function.
+NOT_WITHOUT_AWS = {"callvault-aws", "aws-config", "aws-sdk-s3", "aws-sdk-dynamodb", "lambda_runtime"}
+NOT_IN_FUNCTIONS = {"callvault-local", "callvault-simulator", "rusqlite", "clap"}
 # One HTTP stack, one TLS stack, one asynchronous runtime in what is shipped.
 ONCE = {"hyper", "rustls", "reqwest", "tokio", "http"}
 
 
-def tree(package):
-    """Names and versions of everything a package is built from, by default features."""
-    command = ["cargo", "tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"]
+def tree(package, *options):
+    """Names and versions of everything a package is built from, by default features unless `options` say otherwise."""
+    command = ["cargo", "tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}", *options]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return {tuple(line.split()[:2]) for line in lines if line.strip()}
 
@@ -40,16 +48,23 @@ def main():
         allowed = OURS.get(package["name"])
         if allowed is None:
             continue  # tests and benches may import anything, and nobody imports them
-        ours = {one["name"] for one in package["dependencies"] if one["kind"] is None and one["name"].startswith("callvault")}
+        named = {one["name"] for one in package["dependencies"] if one["kind"] is None}
+        ours = {name for name in named if name.startswith("callvault") or name in FUNCTIONS}
         faults += [f"{package['name']} may not import {one}" for one in sorted(ours - allowed)]
     names = {name for name, _ in tree("callvault-pipeline")}
     faults += [f"callvault-pipeline is built with {one}" for one in sorted(names & NOT_IN_PIPELINE)]
-    shipped = tree("callvault")
-    for name in sorted(ONCE):
-        versions = sorted(version for one, version in shipped if one == name)
-        if len(versions) != 1:
-            faults.append(f"{name} is there in {len(versions)} versions: {', '.join(versions)}")
-    faults += [f"{one} is a second TLS stack" for one, _ in shipped if one in ("openssl", "native-tls", "ring")]
+    names = {name for name, _ in tree("callvault", "--no-default-features")}
+    faults += [f"callvault without AWS is built with {one}" for one in sorted(names & NOT_WITHOUT_AWS)]
+    for package in ["callvault", *FUNCTIONS]:
+        shipped = tree(package)
+        for name in sorted(ONCE):
+            versions = sorted(version for one, version in shipped if one == name)
+            if len(versions) != 1:
+                faults.append(f"{package}: {name} is there in {len(versions)} versions: {', '.join(versions)}")
+        second = {"openssl", "native-tls", "ring"} & {one for one, _ in shipped}
+        faults += [f"{package}: {one} is a second TLS stack" for one in sorted(second)]
+        if package in FUNCTIONS:
+            faults += [f"{package} is built with {one}" for one in sorted(NOT_IN_FUNCTIONS & {one for one, _ in shipped})]
     print("\n".join(faults) or "rooms: every import is allowed")
     return bool(faults)
 

@@ -1,11 +1,12 @@
 //! The performance harness: prints the figures of `benches/README.md`, each beside a peer's from the same run.
 //!
-//! Usage: `callvault-benches [requests|copy|memory|ledger]...`, all of them by default. Expects `callvault` beside itself
+//! Usage: `callvault-benches [requests|copy|memory|ledger|aws]...`, all of them by default. Expects `callvault` beside itself
 //! (`make bench` builds both). Machines differ: read the ratios, not the seconds.
 
 #![expect(clippy::print_stdout, reason = "the figures are the purpose")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
+mod aws;
 mod copy;
 mod ledger;
 mod memory;
@@ -31,6 +32,9 @@ fn main() -> Outcome {
     }
     if wanted("ledger") {
         ledger::measure()?;
+    }
+    if wanted("aws") {
+        aws::measure()?;
     }
     Ok(())
 }

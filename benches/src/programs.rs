@@ -50,6 +50,8 @@ pub(crate) struct Run {
     pub(crate) json: Value,
     pub(crate) took: Duration,
     pub(crate) peak_bytes: u64,
+    /// Of its own memory: without the pages of the program's file.
+    pub(crate) peak_own_bytes: u64,
 }
 
 /// Exports the simulator's day into `dir`.
@@ -67,27 +69,38 @@ pub(crate) fn export(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Result
         .current_dir(dir)
         .stdout(Stdio::piped());
     let mut child = command.spawn()?;
-    let peak_bytes = peak_while_running(&mut child)?;
+    let (peak_bytes, peak_own_bytes) = peaks_while_running(&mut child)?;
     let took = begun.elapsed();
     let output = child.wait_with_output()?;
     if !output.status.success() {
         return Err(format!("the export ended with {}", output.status).into());
     }
-    Ok(Run { json: serde_json::from_slice(&output.stdout)?, took, peak_bytes })
+    Ok(Run { json: serde_json::from_slice(&output.stdout)?, took, peak_bytes, peak_own_bytes })
 }
 
-/// The high-water mark of a process's resident memory, as the kernel keeps it.
-fn peak_while_running(child: &mut Child) -> Result<u64, Box<dyn Error>> {
-    let path = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+/// The high-water mark of a process's resident memory, as the kernel keeps it, and the most of its own memory that was
+/// seen: the kernel keeps no mark of that.
+fn peaks_while_running(child: &mut Child) -> Result<(u64, u64), Box<dyn Error>> {
+    let mut peaks = (0, 0);
     while child.try_wait()?.is_none() {
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or_default() * 1024);
+        let own = memory(child.id(), "RssAnon:");
+        peaks = (peaks.0.max(high_water_mark(child.id())), peaks.1.max(own));
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(peak)
+    Ok(peaks)
+}
+
+/// The most resident memory a running process ever had, in bytes; 0 for one that has ended.
+pub(crate) fn high_water_mark(process: u32) -> u64 {
+    memory(process, "VmHWM:")
+}
+
+/// A line of a process's status, in bytes; 0 where there is none.
+fn memory(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(name));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
 }
 
 pub(crate) fn mib(bytes: u64) -> f64 {

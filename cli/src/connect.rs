@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use callvault_bootstrap::settings::{ArchivePlace, LedgerPlace, Need, Settings};
-use callvault_bootstrap::{settings_file, system};
+use callvault_bootstrap::settings::{ArchivePlace, LedgerPlace, Need, OAuthClient, Settings};
+use callvault_bootstrap::{binding, settings_file, system, wiring};
 use callvault_genesys::http::{ClientOptions, Credentials, GenesysClient};
 use callvault_local::folder::{FolderArchive, file_url};
 use callvault_local::sqlite::SqliteLedger;
 use callvault_pipeline::archive::Archive;
 use callvault_pipeline::jobs::JobReader;
 use callvault_pipeline::ledger::Ledger;
-use callvault_pipeline::stages::{Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions};
+use callvault_pipeline::stages::{House, Uploads};
 
+use crate::cloud::Cloud;
 use crate::engine::Stages;
 use crate::failure::Failure;
 
@@ -41,7 +43,7 @@ impl Given {
         }
         let lookup = |name: &str| {
             let flag = flags.get(name).map(|value| (*value).to_owned());
-            flag.or_else(|| environment(name)).or_else(|| file.get(name).cloned())
+            flag.or_else(|| system::environment(name)).or_else(|| file.get(name).cloned())
         };
         Ok(Settings::read(need, lookup)?)
     }
@@ -61,11 +63,6 @@ impl Given {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the door through which the environment comes in")]
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty())
-}
-
 /// Ledger, archive and client of the settings.
 pub(crate) struct Connected {
     pub(crate) settings: Settings,
@@ -76,16 +73,14 @@ pub(crate) struct Connected {
 impl Connected {
     /// Opens everything for working.
     pub(crate) async fn open(settings: Settings) -> Result<Self, Failure> {
-        let source = settings.source.clone();
-        let source = source.ok_or_else(|| Failure::usage("GENESYS_REGION is not set"))?;
         let clock = system::clock();
-        let archive = open_archive(&settings.archive)?;
-        let ledger = open_ledger(&settings).await?;
-        let options =
-            ClientOptions { media_hosts: settings.media_hosts.clone(), ..ClientOptions::new(system::chance()) };
-        let credentials = Credentials { client_id: source.client_id, client_secret: source.client_secret };
-        let client = GenesysClient::new(source.endpoints, credentials, Arc::clone(&clock), options)
-            .map_err(|error| Failure::usage(error.to_string()))?;
+        let cloud = Cloud::of(&settings).await?;
+        let archive: Arc<dyn Archive> = match &settings.archive {
+            ArchivePlace::Folder(path) => Arc::new(FolderArchive::open(path)?),
+            ArchivePlace::S3(place) => cloud.archive(place).await?,
+        };
+        let ledger = open_ledger(&settings, &cloud).await?;
+        let client = client(&settings, &cloud).await?;
         let house = House {
             ledger,
             archive,
@@ -93,6 +88,7 @@ impl Connected {
             layout: Arc::new(settings.layout.clone()),
             calendar: settings.calendar.clone(),
             chance: system::chance(),
+            shift: None,
         };
         Ok(Self { settings, house, client })
     }
@@ -100,78 +96,50 @@ impl Connected {
     /// The stages over it.
     pub(crate) fn stages(&self) -> Stages {
         let Self { settings, house, client } = self;
-        let reader = Arc::new(JobReader::new(Arc::new(client.clone()), Arc::clone(&house.clock)));
-        let upload = UploadOptions { concurrency: settings.upload_concurrency, chat: settings.chat.clone() };
+        let source = || Arc::new(client.clone());
+        let reader = Arc::new(JobReader::new(source(), Arc::clone(&house.clock)));
         Stages {
-            query: Query {
-                house: house.clone(),
-                source: Arc::new(client.clone()),
-                wanted: settings.wanted.clone(),
-                page_size: settings.page_size,
-            },
-            submit: Submit { house: house.clone(), source: Arc::new(client.clone()), batch_size: settings.batch_size },
-            poll: Poll {
-                house: house.clone(),
-                reader: Arc::clone(&reader),
-                mode: settings.metadata,
-                kinds: settings.kinds.clone(),
-            },
-            describe: Describe {
-                house: house.clone(),
-                source: Arc::new(client.clone()),
-                mode: settings.metadata,
-                kinds: settings.kinds.clone(),
-            },
-            upload: Upload { house: house.clone(), source: Arc::new(client.clone()), reader, options: upload },
-            close: Close { house: house.clone(), recheck: std::time::Duration::from_millis(500) },
+            query: wiring::query(settings, house, source()),
+            submit: wiring::submit(settings, house, source()),
+            poll: wiring::poll(settings, house, Arc::clone(&reader), Uploads::Here),
+            describe: wiring::describe(settings, house, source()),
+            upload: wiring::upload(settings, house, source(), reader),
+            close: wiring::close(house, Duration::from_millis(500)),
         }
     }
 }
 
-fn open_archive(place: &ArchivePlace) -> Result<Arc<dyn Archive>, Failure> {
-    match place {
-        ArchivePlace::Folder(path) => Ok(Arc::new(FolderArchive::open(path)?)),
-    }
+async fn client(settings: &Settings, cloud: &Cloud) -> Result<GenesysClient, Failure> {
+    let source = settings.source.clone().ok_or_else(|| Failure::usage("GENESYS_REGION is not set"))?;
+    let credentials = match source.client {
+        OAuthClient::Given { id, secret } => Credentials { client_id: id, client_secret: secret },
+        OAuthClient::Secret(id) => cloud.credentials(&id).await?,
+    };
+    let options = ClientOptions { media_hosts: settings.media_hosts.clone(), ..ClientOptions::new(system::chance()) };
+    GenesysClient::new(source.endpoints, credentials, system::clock(), options)
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
-async fn open_ledger(settings: &Settings) -> Result<Arc<dyn Ledger>, Failure> {
+async fn open_ledger(settings: &Settings, cloud: &Cloud) -> Result<Arc<dyn Ledger>, Failure> {
+    let bound_to = binding::of(settings, archive_url(&settings.archive, ""));
     match &settings.ledger {
         LedgerPlace::Sqlite(path) => {
             let ledger = SqliteLedger::open(path, system::holder(), system::clock().now())?;
-            let differing = ledger.bind(&bound_to(settings)).await?;
-            if differing.is_empty() {
-                return Ok(Arc::new(ledger));
+            let differing = ledger.bind(&bound_to).await?;
+            match differing.is_empty() {
+                true => Ok(Arc::new(ledger)),
+                false => Err(Failure::usage(binding::refusal(&path.display().to_string(), &differing))),
             }
-            let differing: Vec<String> = differing.iter().map(|(name, was)| format!("{name} `{was}`")).collect();
-            Err(Failure::usage(format!(
-                "the ledger {} was made for {}: set that again, or give this export a LEDGER of its own",
-                path.display(),
-                differing.join(", ")
-            )))
         }
+        LedgerPlace::DynamoDb(table) => cloud.ledger(table, &bound_to).await,
     }
-}
-
-/// What a ledger's rows are true of. With another archive or layout they would claim what is not there; with another
-/// time zone or org, days would mean something else.
-fn bound_to(settings: &Settings) -> Vec<(&'static str, String)> {
-    let mut to = vec![
-        ("ARCHIVE", archive_url(&settings.archive, "")),
-        ("ENVIRONMENT", settings.layout.environment().to_owned()),
-        ("KEY_LAYOUT", settings.layout.to_string()),
-        ("TIMEZONE", settings.calendar.zone_name().to_owned()),
-    ];
-    // A simulator has another port every time.
-    if let Some(endpoints) = settings.endpoints.as_ref().filter(|endpoints| endpoints.loopback().is_none()) {
-        to.push(("GENESYS_REGION", endpoints.api().to_string()));
-    }
-    to
 }
 
 /// An existing ledger, for looking.
-pub(crate) fn look_at_ledger(place: &LedgerPlace) -> Result<Arc<dyn Ledger>, Failure> {
-    match place {
+pub(crate) async fn look_at_ledger(settings: &Settings) -> Result<Arc<dyn Ledger>, Failure> {
+    match &settings.ledger {
         LedgerPlace::Sqlite(path) => Ok(Arc::new(SqliteLedger::open_existing(path)?)),
+        LedgerPlace::DynamoDb(table) => Cloud::of(settings).await?.look_at_ledger(table).await,
     }
 }
 
@@ -179,5 +147,6 @@ pub(crate) fn look_at_ledger(place: &LedgerPlace) -> Result<Arc<dyn Ledger>, Fai
 pub(crate) fn archive_url(place: &ArchivePlace, key: &str) -> String {
     match place {
         ArchivePlace::Folder(path) => file_url(path, key),
+        ArchivePlace::S3(_) => place.s3_url(key).unwrap_or_default(),
     }
 }

@@ -5,6 +5,7 @@
 //! | `args` | the command line |
 //! | `commands` | one module per command |
 //! | `connect` | settings into ports |
+//! | `cloud` | the ports on AWS, or that this program was built without them |
 //! | `engine` | the stages as loops, until the wanted days are closed |
 //! | `progress` | bars and lines on stderr |
 //! | `screen` | everything on stdout |
@@ -12,6 +13,7 @@
 //! | `failure` | exit codes and what is said with them |
 
 mod args;
+mod cloud;
 mod commands;
 mod connect;
 mod engine;
@@ -29,7 +31,7 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = args.log.clone().or_else(|| connect::environment("CALLVAULT_LOG"));
+    let filter = args.log.clone().or_else(|| callvault_bootstrap::system::environment("CALLVAULT_LOG"));
     let ended = callvault_bootstrap::logging::start(filter.as_deref(), args.log_json)
         .map_err(Failure::usage)
         .and_then(|()| run(args));

@@ -13,6 +13,7 @@
 
 mod answers;
 mod mount;
+mod on_aws;
 mod places;
 mod running;
 mod settings;

@@ -15,7 +15,7 @@ fn export(folder: &Path) -> Callvault {
 }
 
 /// A setting, a wrong value, and what the message holds beside the name and the value.
-const WRONG: [(&str, &str, &str); 27] = [
+const WRONG: [(&str, &str, &str); 37] = [
     ("GENESYS_URL", "http://example.com", "https"),
     ("GENESYS_URL", "ftp://127.0.0.1", "https"),
     ("GENESYS_URL", "nonsense", "URL"),
@@ -43,6 +43,16 @@ const WRONG: [(&str, &str, &str); 27] = [
     ("CHAT_BODY_TYPES", "STANDARD,1", "STANDARD"),
     ("MEDIA_HOSTS", "https://x.example.com/", "host names"),
     ("UPLOAD_CONCURRENCY", "-1", "1 to 256"),
+    ("LEDGER", "dynamodb:a/b", "dynamodb:TABLE"),
+    ("ARCHIVE", "s3://Not-A-Bucket/x", "s3://BUCKET/PREFIX"),
+    ("ARCHIVE", "s3://bucket/../x", "s3://BUCKET/PREFIX"),
+    ("S3_STORAGE_CLASS", "GLACIER", "STANDARD_IA"),
+    ("S3_TAGS", "team", "team=quality"),
+    ("S3_KMS_KEY_ID", "my key", "KMS"),
+    ("S3_OBJECT_LOCK_MODE", "FOREVER", "COMPLIANCE"),
+    ("S3_OBJECT_LOCK_DAYS", "99999", "0 to 36500"),
+    ("LAG_DAYS", "0", "1 to 30"),
+    ("GENESYS_SECRET_ID", "callvault/genesys", "it alone"),
 ];
 
 #[test]

@@ -1,6 +1,12 @@
 //! Contracts: what every implementation of a port must do, over each of them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop the test")]
 
+mod dynamodb;
+mod dynamodb_answers;
+mod dynamodb_cold;
 mod folder;
 mod ledgers;
+mod s3;
+mod s3_answers;
+mod secrets;
 mod sqlite;

@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use callvault_local::sqlite::SqliteLedger;
-use callvault_pipeline::ledger::machine::Settlement;
-use callvault_pipeline::ledger::{HolderId, Ledger, LedgerError, Listing, Row, Settled, Stage};
+use callvault_pipeline::facts::{Facts, Intake, NewConversation};
+use callvault_pipeline::kind::Kind;
+use callvault_pipeline::ledger::machine::{Delivered, Settlement};
+use callvault_pipeline::ledger::{HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
+use callvault_pipeline::reason::Reason;
 use callvault_tests::contract_ledger::{Steps, t};
 use rusqlite::Connection;
 
@@ -156,4 +159,73 @@ fn a_place_where_no_file_can_be_says_so() {
     let error = SqliteLedger::open_existing(&folder.path().join("none")).err().unwrap();
     assert!(error.to_string().contains("there is no ledger"), "{error}");
     assert!(!folder.path().join("none").exists(), "looking makes nothing");
+}
+
+/// The first schema, as the first callvault wrote it.
+const FIRST_SCHEMA: &str = "
+    CREATE TABLE facts (
+        key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, day TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, stage TEXT,
+        due INTEGER, holder TEXT, attempt INTEGER NOT NULL, tries INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        open INTEGER NOT NULL, fact TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX facts_due    ON facts (stage, due) WHERE stage IS NOT NULL;
+    CREATE INDEX facts_day    ON facts (day, key);
+    CREATE INDEX facts_open   ON facts (day) WHERE open = 1;
+    CREATE INDEX facts_parked ON facts (day, key) WHERE state = 'parked';
+    CREATE INDEX facts_held   ON facts (holder) WHERE holder IS NOT NULL;
+    CREATE TABLE bound (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE VIEW days AS SELECT day FROM facts;
+    CREATE VIEW conversations AS SELECT key FROM facts;
+    CREATE VIEW recordings AS SELECT key FROM facts;
+    PRAGMA application_id = 0x63766c74;
+    PRAGMA user_version = 1;";
+
+fn one_recording() -> Delivered {
+    Delivered { recording: "r".parse().unwrap(), kind: Kind::Call, results: 1, error: None, verdict: None }
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_schema_is_brought_up_to_date_and_keeps_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+    let before = {
+        let ledger = open(&new, "one", 0);
+        ledger.plan_day("2026-01-20".parse().unwrap(), t(0)).await.unwrap();
+        ledger.found(&["a", "b"], 0).await;
+        ledger.delivered_one("a", vec![one_recording()]).await;
+        ledger.bind(&[("archive", "here".to_owned())]).await.unwrap();
+        all(&ledger).await
+    };
+    assert!(before.iter().any(|row| matches!(row.key, RowKey::Recording(..))), "{before:?}");
+    // What the newest schema holds, in the first one.
+    let connection = Connection::open(&old).unwrap();
+    connection.execute_batch(FIRST_SCHEMA).unwrap();
+    connection.execute("ATTACH ?1 AS new", [new.to_str().unwrap()]).unwrap();
+    let columns = "key, kind, day, state, reason, stage, due, holder, attempt, tries, bytes, open, fact";
+    connection.execute(&format!("INSERT INTO facts ({columns}) SELECT {columns} FROM new.facts"), []).unwrap();
+    connection.execute("INSERT INTO bound SELECT * FROM new.bound", []).unwrap();
+    drop(connection);
+
+    let error = SqliteLedger::open_existing(&old).err().unwrap();
+    assert!(error.to_string().contains("run an export first"), "{error}");
+    let ledger = open(&old, "two", 3);
+    assert_eq!(all(&ledger).await, before);
+    assert_eq!(ledger.bind(&[("archive", "there".to_owned())]).await.unwrap(), [("archive", "here".to_owned())]);
+    assert_eq!(all(&SqliteLedger::open_existing(&old).unwrap()).await, before);
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_wanted_on_another_day_is_in_that_day_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder.path().join("l"), "one", 0);
+    let (first, second) = ("2026-01-19".parse().unwrap(), "2026-01-20".parse().unwrap());
+    let found = |intake| [NewConversation { id: "a".parse().unwrap(), facts: Facts::default(), intake }];
+    ledger.add_conversations(first, &found(Intake::LeftOut(Reason::NoAgent)), t(0)).await.unwrap();
+    assert_eq!(ledger.add_conversations(second, &found(Intake::Export), t(1)).await.unwrap(), 1);
+    assert_eq!(ledger.counts(first).await.unwrap().conversations, 0);
+    ledger.delivered_one("a", vec![one_recording()]).await;
+    let family = ledger.conversation(&"a".parse().unwrap()).await.unwrap();
+    assert_eq!(family.iter().map(|row| row.day).collect::<Vec<_>>(), [second, second]);
+    assert_eq!(ledger.list(second, Listing::All, None, 9).await.unwrap(), family);
+    assert!(ledger.list(first, Listing::All, None, 9).await.unwrap().is_empty());
 }

@@ -228,7 +228,7 @@ fn delivery(id: &ConversationId, how: u8, given: &[(usize, u32)]) -> Delivery {
         error: None,
         verdict: (how == 77).then_some(RecordingState::LeftOut(Reason::OtherKind)),
     });
-    Delivery { conversation: id.clone(), error: None, recordings: recordings.collect(), look_now: how < 128 }
+    Delivery { conversation: id.clone(), error: None, recordings: recordings.collect() }
 }
 
 fn object(key: &str, now: Timestamp) -> StoredObject {

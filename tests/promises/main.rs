@@ -11,4 +11,5 @@ mod markers;
 mod outcomes;
 mod properties;
 mod settings;
+mod stopping;
 mod world;

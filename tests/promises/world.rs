@@ -18,7 +18,8 @@ use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{DayState, Fact, Ledger, Listing, Marker, Row, Stage};
 use callvault_pipeline::reconcile::MetadataMode;
 use callvault_pipeline::stages::{
-    Close, Describe, Fault as StageFault, House, LEASE, Poll, Query, Report, Submit, Upload, UploadOptions,
+    Close, Describe, Fault as StageFault, House, LEASE, Poll, Query, Report, Shift, Submit, Upload, UploadOptions,
+    Uploads,
 };
 use callvault_tests::fakes::{FakeOrg, FakeSource, TestClock};
 use callvault_tests::faulty::{FaultyArchive, FaultyLedger, FaultySource, Script, Stopped};
@@ -107,6 +108,11 @@ impl World {
 
     /// A process that works here. Every one of its calls is followed by a look at what must always be true.
     pub(crate) fn process(&self, script: &Script) -> Process {
+        self.process_in(None, script)
+    }
+
+    /// The same for a process that has only so much time.
+    pub(crate) fn process_in(&self, shift: Option<Shift>, script: &Script) -> Process {
         let watch = Arc::clone(&self.watch);
         let script = script.clone().observe(move |call| watch.look(call));
         let source = Arc::new(FaultySource::new(Arc::new(self.source.clone()), script.clone()));
@@ -118,13 +124,19 @@ impl World {
             layout: Arc::new(layout(self.settings.zone)),
             calendar: calendar(self.settings.zone),
             chance: Arc::new(|| 0.5),
+            shift,
         };
         let reader = Arc::new(JobReader::new(source.clone(), clock));
         let Settings { mode, kinds, wanted, batch_size, page_size, concurrency, chat, .. } = self.settings.clone();
         Process {
             query: Query { house: house.clone(), source: source.clone(), wanted, page_size },
             submit: Submit { house: house.clone(), source: source.clone(), batch_size },
-            poll: Poll { house: house.clone(), reader: Arc::clone(&reader), mode, kinds: kinds.clone() },
+            poll: Poll {
+                house: house.clone(),
+                reader: Arc::clone(&reader),
+                kinds: kinds.clone(),
+                uploads: Uploads::Here,
+            },
             describe: Describe { house: house.clone(), source: source.clone(), mode, kinds },
             upload: Upload { house: house.clone(), source, reader, options: UploadOptions { concurrency, chat } },
             close: Close { house, recheck: Duration::from_secs(15) },
@@ -266,6 +278,18 @@ impl Process {
             states.extend(world.states(&day.to_string()).await);
         }
         panic!("not closed after {MOST_ROUNDS} rounds: {states:#?}");
+    }
+
+    /// One stage, once.
+    pub(crate) async fn stage(&self, stage: Stage) -> Result<Report, StageFault> {
+        match stage {
+            Stage::Query => self.query.run().await,
+            Stage::Submit => self.submit.run().await,
+            Stage::Poll => self.poll.run().await,
+            Stage::Describe => self.describe.run().await,
+            Stage::Upload => self.upload.run().await,
+            Stage::Close => self.close.run().await,
+        }
     }
 
     /// Every stage once.

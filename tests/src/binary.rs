@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A command that takes longer hangs: the test says so instead of waiting for ever.
+/// A command that takes longer hangs, unless the test said it may: the test says so instead of waiting for ever.
 const LONGEST_RUN: Duration = Duration::from_secs(540);
 
 /// How often a process is looked at.
@@ -37,11 +37,13 @@ pub struct Callvault {
     args: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     folder: Option<PathBuf>,
+    longest: Duration,
 }
 
 /// `callvault` with these arguments.
 pub fn callvault<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Callvault {
-    Callvault { args: Vec::new(), environment: BTreeMap::new(), folder: None }.args(args)
+    let longest = LONGEST_RUN;
+    Callvault { args: Vec::new(), environment: BTreeMap::new(), folder: None, longest }.args(args)
 }
 
 /// What a command said and how it ended.
@@ -97,6 +99,12 @@ impl Callvault {
         self
     }
 
+    /// How long it may run.
+    pub fn at_most(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
     /// The arguments, for naming a case.
     pub fn shown(&self) -> String {
         self.args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
@@ -104,7 +112,7 @@ impl Callvault {
 
     /// Runs it to its end.
     pub fn run(&self) -> Output {
-        self.start().wait()
+        self.start().wait_at_most(self.longest)
     }
 
     /// Starts it.
@@ -126,7 +134,7 @@ impl Callvault {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program("callvault"));
         command.args(&self.args);
         self.dress(&mut command);
         command
@@ -254,26 +262,33 @@ fn read_all(mut out: impl Read) -> String {
     String::from_utf8_lossy(&whole).into_owned()
 }
 
-/// The binary, built once.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(build)
+/// What is built: the command and every function.
+const PROGRAMS: [&str; 6] =
+    ["callvault", "query-conversations", "submit-batches", "poll-batches", "upload-recordings", "close-days"];
+
+/// A program of ours, built once.
+///
+/// # Panics
+/// When it does not build.
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    assert!(PROGRAMS.contains(&name), "{name} is no program of ours");
+    FOLDER.get_or_init(build).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Builds the binary with the profile and into the target folder of this very test. Under nextest, where every test
-/// is a process, the first of a run builds and the others see its stamp.
+/// Builds the programs with the profile and into the target folder of this very test, and answers where they are. Under
+/// nextest, where every test is a process, the first of a run builds and the others see its stamp.
 fn build() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     // TARGET[/TRIPLE]/PROFILE/deps/TEST
-    let profile_folder = test.parent().and_then(Path::parent).unwrap();
-    let binary = profile_folder.join(format!("callvault{}", std::env::consts::EXE_SUFFIX));
+    let profile_folder = test.parent().and_then(Path::parent).unwrap().to_owned();
     let lock = File::create(profile_folder.join(".callvault-built.lock")).unwrap();
     lock.lock().unwrap();
     let run = environment("NEXTEST_RUN_ID").map(|id| id.to_string_lossy().into_owned());
     let stamp = profile_folder.join(".callvault-built");
     let stamped = std::fs::read_to_string(&stamp).ok();
-    if run.is_some() && stamped == run && binary.exists() {
-        return binary;
+    if run.is_some() && stamped == run {
+        return profile_folder;
     }
     let parent = profile_folder.parent().unwrap();
     let is_target = parent.join(".rustc_info.json").exists();
@@ -283,7 +298,8 @@ fn build() -> PathBuf {
         other => other,
     };
     let mut cargo = Command::new(environment("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "-q", "-p", "callvault", "--profile", profile]);
+    cargo.args(["build", "-q", "--profile", profile]);
+    cargo.args(PROGRAMS.iter().flat_map(|name| ["-p", name]));
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     cargo.arg("--target-dir").arg(target);
     if !is_target {
@@ -293,7 +309,7 @@ fn build() -> PathBuf {
     if let Some(run) = run {
         std::fs::write(stamp, run).unwrap();
     }
-    binary
+    profile_folder
 }
 
 #[expect(clippy::disallowed_methods, reason = "what the test was started with: cargo, its run, PATH and HOME")]

@@ -12,20 +12,31 @@ use callvault_pipeline::layout::Key;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 /// Makes a module of tests: every case of the contract over archives made by `$make`, an `async fn` that answers
-/// whatever must outlive the archive, and the archive.
+/// whatever must outlive the archive, and the archive. `one writer at a time` leaves out what a stand-in cannot do whose
+/// conditions are looked at before they are acted upon.
 #[macro_export]
 macro_rules! archive_contract {
     ($name:ident, $make:path) => {
         mod $name {
+            $crate::archive_contract!(@alone $make);
             $crate::archive_contract!(@each $make:
-                an_object_is_stored_whole, an_empty_object_is_an_object, large_objects_come_in_odd_pieces,
-                another_length_than_declared_leaves_nothing, a_body_that_breaks_off_leaves_nothing,
-                a_refused_body_may_be_offered_again, the_same_again_changes_nothing, other_content_never_replaces,
-                of_many_at_once_one_wins, many_at_once_with_the_same_content_agree, documents_are_replaced,
-                a_document_stands_in_the_way_of_a_new_object, what_is_not_there_is_none, deleting_is_repeatable,
-                lists_are_by_folder, a_key_may_be_as_long_as_keys_get, urls_name_their_object
+                of_many_at_once_one_wins, many_at_once_with_the_same_content_agree
             );
         }
+    };
+    ($name:ident, $make:path, one writer at a time) => {
+        mod $name {
+            $crate::archive_contract!(@alone $make);
+        }
+    };
+    (@alone $make:path) => {
+        $crate::archive_contract!(@each $make:
+            an_object_is_stored_whole, an_empty_object_is_an_object, large_objects_come_in_odd_pieces,
+            another_length_than_declared_leaves_nothing, a_body_that_breaks_off_leaves_nothing,
+            a_refused_body_may_be_offered_again, the_same_again_changes_nothing, other_content_never_replaces,
+            documents_are_replaced, a_document_stands_in_the_way_of_a_new_object, what_is_not_there_is_none, deleting_is_repeatable,
+            lists_are_by_folder, a_key_may_be_as_long_as_keys_get, urls_name_their_object
+        );
     };
     (@each $make:path: $($case:ident),+) => {
         $(

@@ -6,11 +6,15 @@
 //! | [`faulty`] | ports that fail, by call number |
 //! | [`fakes`] | a source in memory, a clock that tests move |
 //! | [`binary`] | the real `callvault`, built and run |
+//! | [`cloud`] | callvault as it runs on AWS, on this machine |
+//! | [`stand_ins`] | AWS without an account: moto, the Lambda runtime |
 //! | [`truth`] | an archive compared with the simulator's truth |
 
 pub mod binary;
+pub mod cloud;
 pub mod contract_archive;
 pub mod contract_ledger;
 pub mod fakes;
 pub mod faulty;
+pub mod stand_ins;
 pub mod truth;

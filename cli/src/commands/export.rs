@@ -62,7 +62,7 @@ pub(crate) async fn export(settings: Settings, from: Day, to: Day, quiet: bool) 
         return Err(Failure::usage(format!("--to {to} is before --from {from}")));
     }
     let days = from.through(to);
-    let connected = Connected::open(settings).await?;
+    let connected = Box::pin(Connected::open(settings)).await?;
     let begun = connected.house.clock.now();
     refuse_unfinished(&connected, to, begun)?;
     let progress = Progress::new(quiet);

@@ -25,7 +25,7 @@ struct DayShown {
 
 pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure> {
     let settings = given.settings(Need::Nothing, &[("LEDGER", args.ledger.as_deref())])?;
-    let ledger = look_at_ledger(&settings.ledger)?;
+    let ledger = look_at_ledger(&settings).await?;
     let mut rows = ledger.days().await?;
     if let Some(day) = args.day {
         rows.retain(|row| row.day == day);

@@ -46,7 +46,7 @@ struct Object {
 pub(crate) async fn run(args: Where, given: &Given) -> Result<ExitCode, Failure> {
     let flags = [("LEDGER", args.ledger.as_deref()), ("ARCHIVE", args.archive.as_deref())];
     let settings = given.settings(Need::Nothing, &flags)?;
-    let rows = look_at_ledger(&settings.ledger)?.conversation(&args.conversation).await?;
+    let rows = look_at_ledger(&settings).await?.conversation(&args.conversation).await?;
     let Some(answer) = answer(&args.conversation, &rows, &settings) else {
         let id = &args.conversation;
         return Err(Failure::usage(format!(

@@ -2,9 +2,8 @@
 //!
 //! The lookup is a parameter, so that nothing here touches the process's environment and tests need not either.
 
+mod places;
 mod reader;
-
-use std::path::PathBuf;
 
 use callvault_genesys::region::Endpoints;
 use callvault_pipeline::chat::BodyTypes;
@@ -16,6 +15,7 @@ use callvault_pipeline::reconcile::MetadataMode;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+pub use places::{ArchivePlace, LedgerPlace, LockMode, ObjectLock, S3Place};
 use reader::Reader;
 
 /// Every name that is read.
@@ -24,8 +24,14 @@ pub const NAMES: &[&str] = &[
     "GENESYS_URL",
     "GENESYS_CLIENT_ID",
     "GENESYS_CLIENT_SECRET",
+    "GENESYS_SECRET_ID",
     "LEDGER",
     "ARCHIVE",
+    "S3_KMS_KEY_ID",
+    "S3_STORAGE_CLASS",
+    "S3_TAGS",
+    "S3_OBJECT_LOCK_MODE",
+    "S3_OBJECT_LOCK_DAYS",
     "ENVIRONMENT",
     "KEY_LAYOUT",
     "TIMEZONE",
@@ -38,13 +44,12 @@ pub const NAMES: &[&str] = &[
     "CHAT_BODY_TYPES",
     "MEDIA_HOSTS",
     "UPLOAD_CONCURRENCY",
+    "LAG_DAYS",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
 pub const PLANNED: &[&str] = &[
-    "GENESYS_SECRET_ID",
     "VOICEMAIL_SECRET_ID",
-    "LAG_DAYS",
     "SKIP_WEEKDAYS",
     "RESCAN_DAYS",
     "NOTIFY_URL",
@@ -62,29 +67,27 @@ pub const PLANNED: &[&str] = &[
     "RESTORE_ARCHIVED",
 ];
 
-/// Where the rows are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LedgerPlace {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
-
-/// Where the objects are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchivePlace {
-    /// A folder.
-    Folder(PathBuf),
-}
-
 /// An org of Genesys Cloud and how to sign in to it.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its hosts.
     pub endpoints: Endpoints,
-    /// The OAuth client.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
+    /// The OAuth client that signs in.
+    pub client: OAuthClient,
+}
+
+/// An OAuth client, or where to find it.
+#[derive(Debug, Clone)]
+pub enum OAuthClient {
+    /// As it was given.
+    Given {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: SecretString,
+    },
+    /// In this secret of AWS Secrets Manager.
+    Secret(String),
 }
 
 /// The settings.
@@ -118,6 +121,8 @@ pub struct Settings {
     pub media_hosts: Vec<String>,
     /// Copies at the same time.
     pub upload_concurrency: usize,
+    /// How many days ago the day is that a schedule plans.
+    pub lag_days: u32,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -154,8 +159,8 @@ impl Settings {
         let settings = Self {
             source: source(&mut read, need, endpoints.clone()),
             endpoints,
-            ledger: ledger(&mut read),
-            archive: archive(&mut read),
+            ledger: places::ledger(&mut read),
+            archive: places::archive(&mut read),
             layout: layout(&mut read, calendar.clone()),
             calendar,
             wanted: Wanted {
@@ -171,6 +176,8 @@ impl Settings {
             chat: chat(&mut read),
             media_hosts: media_hosts(&mut read),
             upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
+            // A day that is not over cannot be complete: yesterday is the earliest.
+            lag_days: read.number("LAG_DAYS", 1, 30, 1) as u32,
         };
         read.finish(settings)
     }
@@ -206,43 +213,25 @@ fn source(read: &mut Reader<'_>, need: Need, endpoints: Option<Endpoints>) -> Op
     if need == Need::Nothing {
         return None;
     }
-    let client_id = read.text("GENESYS_CLIENT_ID");
-    if client_id.is_none() {
-        read.missing("GENESYS_CLIENT_ID", "the id of an OAuth client with the grant `client credentials`");
-    }
-    let client_secret = read.text("GENESYS_CLIENT_SECRET");
-    if client_secret.is_none() {
-        read.missing("GENESYS_CLIENT_SECRET", "the secret of that OAuth client");
-    }
-    Some(Source { endpoints: endpoints?, client_id: client_id?, client_secret: client_secret?.into() })
-}
-
-fn ledger(read: &mut Reader<'_>) -> LedgerPlace {
-    let text = read.text("LEDGER").unwrap_or_else(|| "sqlite:callvault.sqlite".to_owned());
-    match text.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => LedgerPlace::Sqlite(path.strip_prefix("//").unwrap_or(path).into()),
-        _ => {
-            read.fault("LEDGER", &text, "sqlite:PATH, for instance sqlite:/var/lib/callvault/ledger.sqlite");
-            LedgerPlace::Sqlite(PathBuf::new())
+    let secret_id = read.text("GENESYS_SECRET_ID");
+    let (id, secret) = (read.text("GENESYS_CLIENT_ID"), read.text("GENESYS_CLIENT_SECRET"));
+    if let Some(secret_id) = secret_id {
+        if id.is_some() || secret.is_some() {
+            let expected = "it alone, or GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET without it";
+            read.fault("GENESYS_SECRET_ID", &secret_id, expected);
         }
+        return Some(Source { endpoints: endpoints?, client: OAuthClient::Secret(secret_id) });
     }
-}
-
-fn archive(read: &mut Reader<'_>) -> ArchivePlace {
-    let text = read.text("ARCHIVE").unwrap_or_else(|| "archive".to_owned());
-    let path = if text.starts_with("file:") {
-        let url = url::Url::parse(&text).ok().filter(|url| text.starts_with("file:///") && url.path().len() > 1);
-        url.and_then(|url| url.to_file_path().ok())
-    } else {
-        (!text.contains("://")).then(|| PathBuf::from(&text))
-    };
-    match path {
-        Some(path) => ArchivePlace::Folder(path),
-        None => {
-            read.fault("ARCHIVE", &text, "file:///PATH or the path of a folder");
-            ArchivePlace::Folder(PathBuf::new())
-        }
+    if id.is_none() {
+        read.missing(
+            "GENESYS_CLIENT_ID",
+            "the id of an OAuth client with the grant `client credentials`, or GENESYS_SECRET_ID",
+        );
     }
+    if secret.is_none() {
+        read.missing("GENESYS_CLIENT_SECRET", "the secret of that OAuth client, or GENESYS_SECRET_ID");
+    }
+    Some(Source { endpoints: endpoints?, client: OAuthClient::Given { id: id?, secret: secret?.into() } })
 }
 
 fn layout(read: &mut Reader<'_>, calendar: Calendar) -> Layout {
@@ -320,14 +309,33 @@ mod tests {
                 ("CHAT_BODY_TYPES", "STANDARD,1"),
                 ("GENESYS_REGION", "nowhere.example"),
                 ("GENESYS_CLIENT_SECRET", "planted"),
+                ("S3_KMS_KEY_ID", "a key"),
+                ("S3_STORAGE_CLASS", "GLACIER"),
+                ("S3_TAGS", "no-value"),
+                ("S3_OBJECT_LOCK_MODE", "FOREVER"),
+                ("S3_OBJECT_LOCK_DAYS", "-1"),
+                ("LAG_DAYS", "0"),
             ],
         )
         .unwrap_err();
         let text = faults.to_string();
-        for name in NAMES.iter().filter(|name| !["GENESYS_URL", "GENESYS_CLIENT_SECRET"].contains(name)) {
+        // These have no wrong values, or only beside others: they have tests of their own.
+        let others = ["GENESYS_URL", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"];
+        for name in NAMES.iter().filter(|name| !others.contains(name)) {
             assert_eq!(faults.0.iter().filter(|f| f.starts_with(*name)).count(), 1, "{name} in:\n{text}");
         }
         assert!(!text.contains("planted"));
+    }
+
+    #[test]
+    fn a_secret_takes_the_place_of_id_and_secret_and_does_not_stand_beside_them() {
+        let region = ("GENESYS_REGION", "mypurecloud.ie");
+        let settings = read(Need::Source, &[region, ("GENESYS_SECRET_ID", "callvault/genesys")]).unwrap();
+        assert!(matches!(settings.source.unwrap().client, OAuthClient::Secret(id) if id == "callvault/genesys"));
+        let both = [region, ("GENESYS_SECRET_ID", "s"), ("GENESYS_CLIENT_SECRET", "planted")];
+        let faults = read(Need::Source, &both).unwrap_err().to_string();
+        assert!(faults.starts_with("GENESYS_SECRET_ID is `s`: expected it alone"), "{faults}");
+        assert!(!faults.contains("planted"));
     }
 
     #[test]
@@ -352,6 +360,6 @@ mod tests {
         let panic = std::panic::AssertUnwindSafe(|| panic!("{settings:?}"));
         let payload = std::panic::catch_unwind(panic).unwrap_err();
         let message = payload.downcast_ref::<String>().unwrap();
-        assert!(message.contains("client_secret") && !message.contains("planted"), "{message}");
+        assert!(message.contains("secret: Secret") && !message.contains("planted"), "{message}");
     }
 }

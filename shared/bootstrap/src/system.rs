@@ -1,4 +1,4 @@
-//! The real clock and real chance. The only place in callvault that asks the operating system for them.
+//! The real clock, real chance, the environment. The only place in callvault that asks the operating system for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,12 @@ pub fn chance() -> Arc<dyn Fn() -> f64 + Send + Sync> {
 #[expect(clippy::disallowed_methods, reason = "this is the door through which chance comes in")]
 fn draw() -> f64 {
     rand::random()
+}
+
+/// A variable of the environment; one of nothing but blanks counts as not set.
+#[expect(clippy::disallowed_methods, reason = "this is the door through which the environment comes in")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty())
 }
 
 /// A name for this process among those that hold claims.

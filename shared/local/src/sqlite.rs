@@ -92,7 +92,7 @@ impl Ledger for SqliteLedger {
         self.ask(move |table| rows::plan_day(table, day, now)).await
     }
 
-    async fn known(&self, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+    async fn known(&self, _day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
         let ids = ids.to_vec();
         self.ask(move |table| rows::known(table, &ids)).await
     }

@@ -39,6 +39,11 @@ impl Day {
         self.0.checked_add(1.day()).ok().map(Self)
     }
 
+    /// The day before, or `None` at the beginning of the calendar.
+    pub fn previous(self) -> Option<Self> {
+        self.0.checked_sub(1.day()).ok().map(Self)
+    }
+
     /// Every day from `self` to `last`, both included; empty when `last` is earlier.
     pub fn through(self, last: Self) -> Vec<Self> {
         std::iter::successors(Some(self), |day| day.next()).take_while(|day| *day <= last).collect()

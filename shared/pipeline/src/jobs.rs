@@ -15,7 +15,7 @@ use crate::ids::{BatchJobId, ConversationId, RecordingId};
 use crate::models::{BatchJob, BatchResult};
 
 /// Least time between two reads of one job (genesys/api.md: polls at least a second apart), and a little for the way.
-const LEAST_GAP: Duration = Duration::from_millis(1_100);
+pub const LEAST_GAP: Duration = Duration::from_millis(1_100);
 
 /// URLs of this many jobs are enough to keep copies going: about 1 KB each, 100 to a job.
 const ENOUGH_JOBS: usize = 24;

@@ -55,10 +55,11 @@ pub trait Ledger: Send + Sync {
     /// that is under way is left as it is but no longer waits. Returns its row.
     async fn plan_day(&self, day: Day, now: Timestamp) -> Result<Row, LedgerError>;
 
-    /// Those of `ids` that have a row and were not left out by settings.
-    async fn known(&self, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError>;
+    /// Those of `ids` that have a row, under `day` or a day beside it, and were not left out by settings. A conversation
+    /// over midnight is found for both of its days; it stands under the first that found it.
+    async fn known(&self, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError>;
 
-    /// Adds conversations of a day; those that have a row are left as they are, unless settings left them out and no
+    /// Adds conversations of a day; those that have a row, under this day or one beside it, are left as they are, unless settings left them out and no
     /// longer do. Returns how many were new.
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError>;
 

@@ -73,6 +73,32 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// How many of each reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ByReason([u64; Reason::ALL.len()]);
+
+impl ByReason {
+    /// Counts one.
+    pub fn add(&mut self, reason: Reason) {
+        if let Some(count) = self.0.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// The reasons that there are, each with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl std::ops::AddAssign for ByReason {
+    fn add_assign(&mut self, other: Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +112,18 @@ mod tests {
             assert_eq!(stored, format!("\"{}\"", reason.code()));
             assert_eq!(serde_json::from_str::<Reason>(&stored).unwrap(), *reason);
         }
+    }
+
+    #[test]
+    fn reasons_are_counted_one_by_one() {
+        let mut counts = ByReason::default();
+        for reason in Reason::ALL {
+            counts.add(*reason);
+        }
+        counts.add(Reason::OtherKind);
+        let mut twice = counts;
+        twice += counts;
+        let expected = Reason::ALL.iter().map(|reason| (*reason, if *reason == Reason::OtherKind { 4 } else { 2 }));
+        assert!(twice.iter().eq(expected));
     }
 }

@@ -7,19 +7,22 @@ mod close;
 mod describe;
 mod poll;
 mod query;
+mod report;
+mod shift;
 mod submit;
 mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use jiff::Timestamp;
 
 pub use close::Close;
 pub use describe::Describe;
-pub use poll::Poll;
+pub use poll::{Poll, Uploads};
 pub use query::Query;
+pub use report::Report;
+pub use shift::Shift;
 pub use submit::Submit;
 pub use upload::{Upload, UploadOptions};
 
@@ -52,44 +55,8 @@ pub struct House {
     pub calendar: Calendar,
     /// Chance, 0.0 to below 1.0, for spreading retries.
     pub chance: Arc<dyn Fn() -> f64 + Send + Sync>,
-}
-
-/// What one run of a stage did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Rows claimed.
-    pub claimed: u64,
-    /// Rows settled for good.
-    pub settled: u64,
-    /// Objects stored.
-    pub stored: u64,
-    /// Bytes of them, those found in the archive already not counted.
-    pub bytes: u64,
-    /// Recordings or conversations parked.
-    pub parked: u64,
-    /// Rows that did not work out and are due again.
-    pub failed: u64,
-    /// Conversations found that were new.
-    pub found: u64,
-}
-
-impl Report {
-    /// Whether there was anything to do.
-    pub fn did_something(&self) -> bool {
-        self.claimed > 0
-    }
-}
-
-impl std::ops::AddAssign for Report {
-    fn add_assign(&mut self, other: Self) {
-        self.claimed += other.claimed;
-        self.settled += other.settled;
-        self.stored += other.stored;
-        self.bytes += other.bytes;
-        self.parked += other.parked;
-        self.failed += other.failed;
-        self.found += other.found;
-    }
+    /// The time there is for working; `None` where nobody ends it. At its end every stage gives back what it holds.
+    pub shift: Option<Shift>,
 }
 
 /// Why a stage cannot go on at all. What it held is due again; nothing is lost.
@@ -108,6 +75,17 @@ pub enum Fault {
     /// The settings and the data do not fit together.
     #[error("{0}")]
     Settings(String),
+    /// Time was up. Stages answer it by giving back what they hold; it leaves none of them.
+    #[error("time was up")]
+    OutOfTime,
+    /// One piece of work does not fit into the time there is, however often it is begun.
+    #[error(
+        "{work} is not done within the time of one run: give it more time, or export the day with `callvault export`"
+    )]
+    TooLong {
+        /// What.
+        work: String,
+    },
 }
 
 impl Fault {
@@ -118,6 +96,8 @@ impl Fault {
             Self::Ledger(error) => error.code(),
             Self::Archive(error) => error.code(),
             Self::Settings(_) => "settings",
+            Self::OutOfTime => "out-of-time",
+            Self::TooLong { .. } => "too-long",
         }
     }
 }
@@ -133,26 +113,6 @@ impl House {
             tracing::info!(row.key = %row.key, "somebody else has claimed {} since: left to them", row.key);
         }
         Ok(settled)
-    }
-
-    /// Does `work` and renews the claim of `row` while that takes long. `None` when somebody else has the claim: the work
-    /// is dropped then.
-    pub(crate) async fn while_claimed<T>(
-        &self,
-        row: &Row,
-        work: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<Option<T>, Fault> {
-        let mut work = Box::pin(work);
-        loop {
-            let pause = Box::pin(self.clock.sleep(LEASE / 3));
-            match select(work, pause).await {
-                Either::Left((done, _)) => return done.map(Some),
-                Either::Right(((), unfinished)) => work = unfinished,
-            }
-            if !self.still_ours(row).await? {
-                return Ok(None);
-            }
-        }
     }
 
     /// Renews the claim of `row`; says whether it is still ours. Asked right before what must not be done by two.

@@ -177,19 +177,17 @@ pub async fn a_conversation_whose_jobs_are_always_lost_is_looked_at(ledger: &dyn
     assert!(conversation_fact(&row).batch_error.is_some());
 }
 
-/// As the delivery says; and at once where there is nothing to copy.
-pub async fn looking_first_or_copying_first(ledger: &dyn Ledger) {
-    ledger.found(&["now", "after", "none"], 0).await;
+/// When the last copy is settled; at once where there is nothing to copy.
+pub async fn a_conversation_is_looked_at_when_nothing_is_left_to_copy(ledger: &dyn Ledger) {
+    ledger.found(&["after", "none"], 0).await;
     ledger.submitted_as(1, 0).await;
     let given = [
-        Delivery { look_now: true, error: Some("hm".to_owned()), ..delivery("now", vec![delivered("r", 1)]) },
-        delivery("after", vec![delivered("r", 1)]),
+        Delivery { error: Some("hm".to_owned()), ..delivery("after", vec![delivered("r", 1)]) },
         delivery("none", vec![]),
     ];
     ledger.delivers(1, &given, 10).await;
     let looked_at: Vec<_> = ledger.claimed(Stage::Describe, 10).await.into_iter().map(|row| row.key).collect();
-    assert!(looked_at.contains(&conversation("now")) && looked_at.contains(&conversation("none")), "{looked_at:?}");
-    assert_eq!(looked_at.len(), 2);
-    assert_eq!(conversation_fact(&ledger.row(&conversation("now")).await).batch_error.as_deref(), Some("hm"));
+    assert_eq!(looked_at, [conversation("none")]);
+    assert_eq!(conversation_fact(&ledger.row(&conversation("after")).await).batch_error.as_deref(), Some("hm"));
     assert!(ledger.row(&conversation("after")).await.work.is_some(), "it is looked at even if nobody wakes it");
 }

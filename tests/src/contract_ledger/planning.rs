@@ -1,8 +1,9 @@
 //! Days and the conversations in them.
 
+use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::Intake;
 use callvault_pipeline::ledger::machine::{MOST_LOOKS, MOST_RESUBMISSIONS, Next, Settlement};
-use callvault_pipeline::ledger::{DayState, Ledger, Marker, Outcome, RowKey, Settled, Stage};
+use callvault_pipeline::ledger::{DayState, Ledger, Listing, Marker, Outcome, RowKey, Settled, Stage};
 use callvault_pipeline::reason::Reason;
 
 use super::steps::*;
@@ -104,16 +105,16 @@ pub async fn what_cannot_be_asked_for_stays_parked(ledger: &dyn Ledger) {
 
 /// What is there is left as it is, and not counted as new.
 pub async fn conversations_are_added_once(ledger: &dyn Ledger) {
-    assert!(ledger.known(&[id("a"), id("b")]).await.unwrap().is_empty());
+    assert!(ledger.known(day(), &[id("a"), id("b")]).await.unwrap().is_empty());
     assert_eq!(ledger.found(&["a", "b", "a"], 0).await, 2);
     ledger.claimed(Stage::Submit, 1).await;
     let before = ledger.conversation(&id("a")).await.unwrap();
     assert_eq!(ledger.found(&["a", "c"], 2).await, 1);
     assert_eq!(ledger.conversation(&id("a")).await.unwrap(), before);
-    let known = ledger.known(&[id("a"), id("x"), id("c")]).await.unwrap();
+    let known = ledger.known(day(), &[id("a"), id("x"), id("c")]).await.unwrap();
     assert_eq!(known, [id("a"), id("c")].into());
     assert_eq!(ledger.found(&[], 3).await, 0);
-    assert!(ledger.known(&[]).await.unwrap().is_empty());
+    assert!(ledger.known(day(), &[]).await.unwrap().is_empty());
     assert!(ledger.conversation(&id("x")).await.unwrap().is_empty());
 }
 
@@ -121,7 +122,12 @@ pub async fn conversations_are_added_once(ledger: &dyn Ledger) {
 pub async fn conversations_know_their_day(ledger: &dyn Ledger) {
     ledger.found(&["a"], 0).await;
     let next = day().next().unwrap();
-    assert_eq!(ledger.add_conversations(next, &[new("a", Intake::Export)], t(0)).await.unwrap(), 0);
+    let before = day().date().yesterday().map(Day::new).unwrap();
+    for other in [next, before] {
+        assert_eq!(ledger.known(other, &[id("a"), id("b")]).await.unwrap(), [id("a")].into(), "known to {other} too");
+        assert_eq!(ledger.add_conversations(other, &[new("a", Intake::Export)], t(0)).await.unwrap(), 0);
+    }
+    assert!(ledger.list(next, Listing::All, None, 9).await.unwrap().is_empty());
     let row = ledger.row(&conversation("a")).await;
     assert_eq!((row.day, due(&row)), (day(), Some((Stage::Submit, t(0)))));
     assert_eq!(conversation_fact(&row).facts.start, Some(t(-9000)), "facts are kept");

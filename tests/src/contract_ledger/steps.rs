@@ -63,7 +63,7 @@ pub(super) fn delivered(recording: &str, results: u32) -> Delivered {
 }
 
 pub(super) fn delivery(conversation: &str, recordings: Vec<Delivered>) -> Delivery {
-    Delivery { conversation: id(conversation), error: None, recordings, look_now: false }
+    Delivery { conversation: id(conversation), error: None, recordings }
 }
 
 pub(super) fn look(next: Next) -> Settlement {

@@ -64,8 +64,8 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
         self.script.call("ledger.plan_day", error, self.inner.plan_day(day, now)).await
     }
 
-    async fn known(&self, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
-        self.script.call("ledger.known", error, self.inner.known(ids)).await
+    async fn known(&self, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+        self.script.call("ledger.known", error, self.inner.known(day, ids)).await
     }
 
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError> {
@@ -157,8 +157,8 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
         at_once(self.0.plan_day(day, now))
     }
 
-    async fn known(&self, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
-        at_once(self.0.known(ids))
+    async fn known(&self, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+        at_once(self.0.known(day, ids))
     }
 
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError> {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use callvault_pipeline::clock::Clock;
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub struct Fault {
     pub how: How,
 }
 
+/// How long a call takes: those whose name begins so, by a clock.
+type Slowness = (&'static str, Duration, Arc<dyn Clock>);
+
 /// Told after every call that took effect.
 type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -54,6 +60,7 @@ struct State {
     pace: Vec<u8>,
     step: usize,
     observer: Option<Observer>,
+    slow: Vec<Slowness>,
 }
 
 /// What becomes of the calls of one process. Clones share the counts.
@@ -87,6 +94,12 @@ impl Script {
     /// Makes every call let others go first, as often as the next number says (then from the beginning again).
     pub fn pace(self, pace: Vec<u8>) -> Self {
         self.state().pace = pace;
+        self
+    }
+
+    /// Makes every call whose name begins with `calls` take `span`, before it takes effect.
+    pub fn slow(self, calls: &'static str, span: Duration, clock: Arc<dyn Clock>) -> Self {
+        self.state().slow.push((calls, span, clock));
         self
     }
 
@@ -145,6 +158,10 @@ impl Script {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let fault = self.arrive(call).await;
+        let slowness = self.state().slow.iter().find(|(calls, ..)| call.starts_with(calls)).cloned();
+        if let Some((_, span, clock)) = slowness {
+            clock.sleep(span).await;
+        }
         if let Some(fault) = fault.filter(|fault| fault.when == When::Before)
             && self.suffer(fault).await
         {

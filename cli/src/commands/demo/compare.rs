@@ -106,7 +106,7 @@ fn parts(key: &Key) -> Option<(String, String, String)> {
 }
 
 async fn parked(settings: &Settings, day: Day) -> Result<BTreeMap<(String, String), String>, Failure> {
-    let ledger = look_at_ledger(&settings.ledger)?;
+    let ledger = look_at_ledger(settings).await?;
     let mut parked = BTreeMap::new();
     let mut after = None;
     loop {

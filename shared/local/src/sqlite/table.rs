@@ -1,4 +1,7 @@
 //! Rows in the table `facts`: SQL in, rows out. Decides nothing.
+//!
+//! Recordings are in no index over all days: a recording is found through its conversation, which says the day. So a
+//! recording is always in its conversation's day.
 
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
@@ -9,7 +12,19 @@ use rusqlite::{Connection, Params, params};
 
 use super::connection::fault;
 
+/// The day of the conversation whose key is `?1`.
+const ITS_DAY: &str = "(SELECT day FROM facts WHERE kind <> 'recording' AND key = ?1)";
+
 const COLUMNS: &str = "key, day, stage, due, holder, attempt, tries, fact";
+
+/// Leaves the day alone: naming it would rewrite the row's places in the indexes that begin with it.
+const UPDATE: &str = "UPDATE facts SET state = ?4, reason = ?5, stage = ?6, due = ?7, holder = ?8, attempt = ?9,
+        tries = ?10, bytes = ?11, open = ?12, fact = ?13
+    WHERE key = ?1 AND kind = ?2 AND day = ?3";
+
+const INSERT: &str =
+    "INSERT INTO facts (key, kind, day, state, reason, stage, due, holder, attempt, tries, bytes, open, fact)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 /// The table, inside a transaction.
 pub(super) struct Table<'a> {
@@ -57,7 +72,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn days(&self) -> Result<Vec<Row>, LedgerError> {
-        self.select("WHERE key >= 'day/' AND key < 'day0' ORDER BY key", [])
+        self.select("WHERE kind <> 'recording' AND key >= 'day/' AND key < 'day0' ORDER BY key", [])
     }
 
     pub(super) fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
@@ -90,23 +105,41 @@ impl<'a> Table<'a> {
         Ok(due.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
     }
 
+    fn execute(&self, sql: &str, parameters: impl Params) -> Result<usize, LedgerError> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
+    }
+
+    /// Takes a row that is in another day to its new day, a conversation with its recordings: one that was left out may
+    /// be found on another day later, where its start cannot be read. Whether there was one.
+    fn change_day(&self, row: &Row) -> Result<bool, LedgerError> {
+        let (first, end) = match &row.key {
+            RowKey::Recording(..) => return Ok(false),
+            RowKey::Conversation(id) => family(id),
+            // Nothing is between a text and the same text with the least character after it.
+            key => (key.to_string(), format!("{key}\u{1}")),
+        };
+        let sql = format!("UPDATE facts SET day = ?3 WHERE day = {ITS_DAY} AND key >= ?1 AND key < ?2");
+        Ok(self.execute(&sql, params![first, end, row.day.to_string()])? > 0)
+    }
+
+    /// Row by row: grouping would make SQLite sort the day in memory.
     pub(super) fn counts(&self, day: Day) -> Result<Counts, LedgerError> {
         let mut counts = Counts::default();
-        let sql = "SELECT kind, state, reason, count(*), sum(bytes),
-                sum(kind = 'conversation' AND state = 'parked' AND NOT EXISTS (
+        let sql = "SELECT kind = 'recording', state, reason, bytes,
+                kind = 'conversation' AND state = 'parked' AND NOT EXISTS (
                     SELECT 1 FROM facts AS r
-                    WHERE r.key > f.key AND r.key < substr(f.key, 1, length(f.key) - 1) || '0' AND r.state = 'parked'))
-            FROM facts AS f WHERE day = ?1 AND key > 'conversation/' AND key < 'conversation0'
-            GROUP BY kind, state, reason";
+                    WHERE r.day = f.day AND r.key > f.key AND r.key < substr(f.key, 1, length(f.key) - 1) || '0' AND r.state = 'parked')
+            FROM facts AS f WHERE day = ?1 AND key > 'conversation/' AND key < 'conversation0'";
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         let mut rows = statement.query(params![day.to_string()]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            let read = || -> rusqlite::Result<(String, String, Option<String>, i64, i64, i64)> {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            let mut add = || -> rusqlite::Result<()> {
+                let (state, reason) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str_or_null()?);
+                let bytes = u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default();
+                counts.add(row.get(0)?, state, reason, 1, u64::from(row.get::<_, bool>(4)?), bytes);
+                Ok(())
             };
-            let (kind, state, reason, n, bytes, whole) = read().map_err(fault)?;
-            let [n, bytes, whole] = [n, bytes, whole].map(|n| u64::try_from(n).unwrap_or_default());
-            counts.add(kind == "recording", &state, reason.as_deref(), n, whole, bytes);
+            add().map_err(fault)?;
         }
         Ok(counts)
     }
@@ -114,13 +147,19 @@ impl<'a> Table<'a> {
 
 impl Rows for Table<'_> {
     fn get(&self, key: &RowKey) -> Result<Option<Row>, LedgerError> {
-        Ok(self.select("WHERE key = ?1", params![key.to_string()])?.pop())
+        let rows = match key {
+            RowKey::Recording(conversation, _) => {
+                let conversation = RowKey::Conversation(conversation.clone()).to_string();
+                self.select(&format!("WHERE day = {ITS_DAY} AND key = ?2"), params![conversation, key.to_string()])
+            }
+            _ => self.select("WHERE kind <> 'recording' AND key = ?1", params![key.to_string()]),
+        };
+        Ok(rows?.pop())
     }
 
     fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
-        // '0' is the character after '/': everything that begins with the conversation's key.
-        let (first, end) = (format!("conversation/{conversation}/"), format!("conversation/{conversation}0"));
-        self.select("WHERE key >= ?1 AND key < ?2 ORDER BY key", params![first, end])
+        let (first, end) = family(conversation);
+        self.select(&format!("WHERE day = {ITS_DAY} AND key >= ?1 AND key < ?2 ORDER BY key"), params![first, end])
     }
 
     fn put(&mut self, row: &Row) -> Result<(), LedgerError> {
@@ -132,32 +171,18 @@ impl Rows for Table<'_> {
         };
         let fact = serde_json::to_string(&row.fact)
             .map_err(|error| LedgerError::Unreadable { key: row.key.to_string(), detail: error.to_string() })?;
-        let sql =
-            "INSERT INTO facts (key, kind, day, state, reason, stage, due, holder, attempt, tries, bytes, open, fact)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-            ON CONFLICT (key) DO UPDATE SET day = ?3, state = ?4, reason = ?5, stage = ?6, due = ?7, holder = ?8,
-                attempt = ?9, tries = ?10, bytes = ?11, open = ?12, fact = ?13";
-        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         let work = row.work.as_ref();
-        let changed = statement.execute(params![
-            row.key.to_string(),
-            kind,
-            row.day.to_string(),
-            row.state_word(),
-            row.reason().map(|reason| reason.code()),
-            work.map(|work| work.stage.as_str()),
-            // Rounded up: a row is never due before its time.
-            work.map(|work| work.due.as_nanosecond().div_euclid(1_000_000)
-                + i128::from(work.due.subsec_nanosecond() % 1_000_000 > 0))
-                .map(|ms| ms as i64),
-            work.and_then(|work| work.holder.as_ref()).map(|holder| holder.0.as_str()),
-            row.attempt,
-            row.tries,
-            i64::try_from(row.bytes()).unwrap_or(i64::MAX),
-            open,
-            fact,
-        ]);
-        changed.map(drop).map_err(fault)
+        let (key, day) = (row.key.to_string(), row.day.to_string());
+        let (state, reason) = (row.state_word(), row.reason().map(|reason| reason.code()));
+        let (stage, due) = (work.map(|work| work.stage.as_str()), work.map(|work| milliseconds(work.due)));
+        let holder = work.and_then(|work| work.holder.as_ref()).map(|holder| holder.0.as_str());
+        let bytes = i64::try_from(row.bytes()).unwrap_or(i64::MAX);
+        let (attempt, tries) = (row.attempt, row.tries);
+        let all = params![key, kind, day, state, reason, stage, due, holder, attempt, tries, bytes, open, fact];
+        if self.execute(UPDATE, all)? > 0 || self.change_day(row)? && self.execute(UPDATE, all)? > 0 {
+            return Ok(());
+        }
+        self.execute(INSERT, all).map(drop)
     }
 
     fn due(&self, stage: Stage, now: Timestamp, limit: usize) -> Result<Vec<Row>, LedgerError> {
@@ -170,6 +195,18 @@ impl Rows for Table<'_> {
     fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
         self.select("WHERE day = ?1 AND state = 'parked' AND kind = 'conversation'", params![day.to_string()])
     }
+}
+
+/// The first key of a conversation and its recordings, and the one after the last.
+fn family(conversation: &ConversationId) -> (String, String) {
+    // '0' is the character after '/': everything that begins with the conversation's key.
+    (format!("conversation/{conversation}/"), format!("conversation/{conversation}0"))
+}
+
+/// Rounded up: a row is never due before its time.
+fn milliseconds(due: Timestamp) -> i64 {
+    let whole = due.as_nanosecond().div_euclid(1_000_000);
+    (whole + i128::from(due.subsec_nanosecond() % 1_000_000 > 0)) as i64
 }
 
 /// A row as SQLite gives it.

@@ -81,7 +81,7 @@ impl Ledger for MemoryLedger {
         rows::plan_day(&mut *self.table(), day, now)
     }
 
-    async fn known(&self, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+    async fn known(&self, _day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
         rows::known(&*self.table(), ids)
     }
 

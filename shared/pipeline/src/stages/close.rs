@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::{Fault, House, LEASE, Report};
+use super::shift::Worked;
+use super::{Fault, House, Report};
 use crate::archive::{ArchiveError, Offer, Proof, Prover, Put, PutError};
 use crate::day::Day;
 use crate::layout::Key;
@@ -17,7 +18,7 @@ use crate::ledger::{DayFact, Fact, Listing, Marker, Parked, Row, RowKey, Settled
 use crate::manifest::{self, ManifestReference, MarkerDocument};
 
 /// Rows read at a time.
-const A_PAGE: usize = 500;
+const A_PAGE: usize = 100;
 
 /// The close stage.
 pub struct Close {
@@ -34,18 +35,30 @@ impl Close {
     /// [`Fault`] when none can be: ledger or archive fail.
     pub async fn run(&self) -> Result<Report, Fault> {
         let mut report = Report::default();
-        let claimed = self.house.ledger.claim(Stage::Close, 32, LEASE, self.house.now()).await?;
-        for row in &claimed {
+        let claimed = self.house.claim(Stage::Close, 32).await?;
+        for (place, row) in claimed.iter().enumerate() {
             if self.house.ledger.outstanding(row.day).await? {
                 let due = self.house.now() + self.recheck;
                 self.house.settle(row, Settlement::Later { due, failed: false }).await?;
                 continue;
             }
             report.claimed += 1;
-            match self.house.while_claimed(row, self.close(row)).await {
-                Ok(_) => report.settled += 1,
+            match self.house.work_on(row, self.close(row)).await {
+                Ok(Worked::Done(marker)) => {
+                    report.settled += 1;
+                    report.days_closed += u64::from(marker.is_some());
+                    report.days_failed += u64::from(marker == Some(Marker::Failure));
+                }
+                Ok(Worked::Lost) => {}
+                Ok(Worked::GivenBack) => report.given_back += 1,
+                Ok(Worked::TooLong) => {
+                    report.failed += 1;
+                    self.house.too_long(row, format!("closing the day {}", row.day)).await?;
+                }
                 Err(fault) => {
-                    self.house.give_back(row).await?;
+                    for row in claimed.iter().skip(place) {
+                        self.house.give_back(row).await?;
+                    }
                     return Err(fault);
                 }
             }
@@ -53,8 +66,9 @@ impl Close {
         Ok(report)
     }
 
-    async fn close(&self, row: &Row) -> Result<(), Fault> {
-        let Fact::Day(fact) = &row.fact else { return Ok(()) };
+    /// Closes a day; answers its marker, unless somebody else has the day now.
+    async fn close(&self, row: &Row) -> Result<Option<Marker>, Fault> {
+        let Fact::Day(fact) = &row.fact else { return Ok(None) };
         let day = row.day;
         let (proof, parked) = self.survey(row).await?;
         let marker = if parked.is_empty() { Marker::Success } else { Marker::Failure };
@@ -63,7 +77,7 @@ impl Close {
             _ => self.write_manifest(day, fact, &proof).await?,
         };
         if !self.house.still_ours(row).await? {
-            return Ok(());
+            return Ok(None);
         }
         self.write_marker(day, generation, marker, &manifest, &parked).await?;
         let (bytes, parked) = (manifest.bytes, parked.len());
@@ -71,8 +85,9 @@ impl Close {
         if closed == Settled::Done {
             let word = marker.file_name();
             tracing::info!(%day, generation, parked, manifest.bytes = bytes, "closed {day}: {word}, {parked} parked");
+            return Ok(Some(marker));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Reads the whole day once: the manifest's proof, and what is parked.

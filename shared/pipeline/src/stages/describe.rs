@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::{Fault, House, LEASE, MOST_TRIES, Report, concerns_everything};
+use super::shift::Worked;
+use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
 use crate::api::{ApiError, Recordings};
 use crate::archive::prove;
 use crate::day::Day;
@@ -46,7 +47,7 @@ impl Describe {
     /// # Errors
     /// [`Fault`] when none can be: the sign-in is refused, or ledger or archive fail.
     pub async fn run(&self) -> Result<Report, Fault> {
-        let claimed = self.house.ledger.claim(Stage::Describe, A_RUN, LEASE, self.house.now()).await?;
+        let claimed = self.house.claim(Stage::Describe, A_RUN).await?;
         let mut report = Report { claimed: claimed.len() as u64, ..Report::default() };
         let looks = claimed.iter().map(|row| self.one(row));
         let mut looks = futures_util::stream::iter(looks).buffer_unordered(AT_ONCE);
@@ -61,13 +62,19 @@ impl Describe {
     }
 
     async fn one(&self, row: &Row) -> Result<Report, Fault> {
-        match self.look(row).await {
+        match self.house.work_on(row, self.look(row)).await {
+            Ok(Worked::Done(report)) => Ok(report),
+            Ok(Worked::Lost) => Ok(Report::default()),
+            Ok(Worked::GivenBack) => Ok(Report { given_back: 1, ..Report::default() }),
+            Ok(Worked::TooLong) => {
+                let detail = "it was not described within the time of one run".to_owned();
+                self.unread(row, ApiError::Unavailable { operation: "describe a conversation", detail }).await
+            }
             Err(Fault::Source(error)) => self.unread(row, error).await,
             Err(fault) => {
                 self.house.give_back(row).await?;
                 Err(fault)
             }
-            done => done,
         }
     }
 
@@ -87,14 +94,22 @@ impl Describe {
             decision = decide(&family, asked, true, self.house.now());
         }
         let Some(Decision::Go { park, next, outcome }) = decision else { return Ok(Report::default()) };
-        let parked = park.iter().filter(|one| matches!(one.state, RecordingState::Parked(_))).count() as u64;
-        let (next, settled) = match next {
-            Some(next) => (next, 0),
-            None => (Next::Settle { outcome, object: self.write(row, id, &family, &park, outcome).await? }, 1),
+        let mut report = Report::default();
+        for one in &park {
+            if let RecordingState::Parked(reason) = one.state {
+                report.park(reason);
+            }
+        }
+        let next = match next {
+            Some(next) => next,
+            None => {
+                report.settled = 1;
+                Next::Settle { outcome, object: self.write(row, id, &family, &park, outcome).await? }
+            }
         };
         let look = Look { metadata: read, park, next };
         self.house.settle(row, Settlement::Looked(Box::new(look))).await?;
-        Ok(Report { settled, parked, ..Report::default() })
+        Ok(report)
     }
 
     async fn unread(&self, row: &Row, error: ApiError) -> Result<Report, Fault> {
@@ -128,7 +143,9 @@ impl Describe {
         let next = Next::Settle { outcome: Outcome::Parked(reason), object };
         let look = Look { metadata: None, park, next };
         self.house.settle(row, Settlement::Looked(Box::new(look))).await?;
-        Ok(Report { settled: 1, parked: 1, ..Report::default() })
+        let mut report = Report { settled: 1, ..Report::default() };
+        report.park(reason);
+        Ok(report)
     }
 
     /// Writes the metadata object, unless the one in the archive says the same already.

@@ -10,16 +10,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use jiff::SignedDuration;
 
-use super::{Fault, House, LEASE, MOST_TRIES, Report, concerns_everything};
+use super::shift::Worked;
+use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
 use crate::api::{ApiError, NextStep};
 use crate::ids::{BatchJobId, ConversationId, RecordingId};
-use crate::jobs::{JobReader, named, recording_id};
+use crate::jobs::{JobReader, LEAST_GAP, named, recording_id};
 use crate::kind::Kind;
 use crate::ledger::machine::{Delivered, Delivery, Settlement};
 use crate::ledger::{BatchFact, Fact, RecordingState, Row, RowKey, Stage, Steady};
 use crate::models::{BatchJob, BatchResult, JobStatus, MediaType};
 use crate::reason::Reason;
-use crate::reconcile::MetadataMode;
 use crate::redact::redact;
 
 /// Jobs read at the same time. The limiter spaces the requests; this only keeps a slow answer from blocking others.
@@ -43,10 +43,19 @@ pub struct Poll {
     pub house: House,
     /// Reads jobs and keeps their URLs.
     pub reader: Arc<JobReader>,
-    /// How much is asked about each conversation.
-    pub mode: MetadataMode,
     /// Kinds that are exported; empty for all.
     pub kinds: Vec<Kind>,
+    /// Where the copies are made.
+    pub uploads: Uploads,
+}
+
+/// Where the upload stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uploads {
+    /// In this process, with the same reader: the URLs are kept for it, and no more than it needs.
+    Here,
+    /// In another one, which reads the job again for its URLs: not before that may be done.
+    Elsewhere,
 }
 
 impl Poll {
@@ -59,9 +68,9 @@ impl Poll {
         if self.reader.has_enough() && self.house.ledger.next_due(Stage::Upload).await?.is_some_and(|due| due <= now) {
             return Ok(Report::default());
         }
-        let claimed = self.house.ledger.claim(Stage::Poll, AT_ONCE, LEASE, now).await?;
+        let claimed = self.house.claim(Stage::Poll, AT_ONCE).await?;
         let mut report = Report { claimed: claimed.len() as u64, ..Report::default() };
-        let mut polls = futures_util::stream::iter(claimed.iter().map(|row| self.poll(row))).buffer_unordered(AT_ONCE);
+        let mut polls = futures_util::stream::iter(claimed.iter().map(|row| self.one(row))).buffer_unordered(AT_ONCE);
         let mut fault = None;
         while let Some(polled) = polls.next().await {
             match polled {
@@ -72,8 +81,20 @@ impl Poll {
         fault.map_or(Ok(report), Err)
     }
 
-    async fn poll(&self, row: &Row) -> Result<Report, Fault> {
+    async fn one(&self, row: &Row) -> Result<Report, Fault> {
         let (RowKey::Batch(job), Fact::Batch(batch)) = (&row.key, &row.fact) else { return Ok(Report::default()) };
+        match self.house.work_on(row, self.poll(row, job, batch)).await? {
+            Worked::Done(report) => Ok(report),
+            Worked::Lost => Ok(Report::default()),
+            Worked::GivenBack => Ok(Report { given_back: 1, ..Report::default() }),
+            Worked::TooLong => {
+                let detail = "it was not read within the time of one run".to_owned();
+                self.unread(row, job, ApiError::Unavailable { operation: "read a batch job", detail }).await
+            }
+        }
+    }
+
+    async fn poll(&self, row: &Row, job: &BatchJobId, batch: &BatchFact) -> Result<Report, Fault> {
         let wait = if batch.polls == 0 && row.tries == 0 {
             self.reader.not_before(job, batch.submitted_at, self.house.now())
         } else {
@@ -85,6 +106,7 @@ impl Poll {
         }
         match self.reader.read(job).await {
             Ok(answer) => self.judge(row, job, batch, &answer).await,
+            Err(error @ ApiError::OutOfTime { .. }) => Err(Fault::Source(error)),
             Err(error) => self.unread(row, job, error).await,
         }
     }
@@ -101,9 +123,15 @@ impl Poll {
         };
         if complete {
             self.reader.over(job, Some(now.duration_since(batch.submitted_at)));
-            self.reader.keep(job, &answer.results).await;
+            let due = match self.uploads {
+                Uploads::Here => {
+                    self.reader.keep(job, &answer.results).await;
+                    now
+                }
+                Uploads::Elsewhere => now + LEAST_GAP,
+            };
             let deliveries = self.deliveries(batch, &answer.results).await?;
-            self.house.ledger.deliver(job, row.attempt, &deliveries, now).await?;
+            self.house.ledger.deliver(job, row.attempt, &deliveries, due).await?;
             let results = answer.results.len();
             tracing::info!(job = %job, results, polls = batch.polls + 1, "job {job} is complete: {results} results");
             return Ok(Report { settled: 1, ..Report::default() });
@@ -151,7 +179,6 @@ impl Poll {
                 conversation: id.clone(),
                 error,
                 recordings: recordings.into_iter().map(|(id, one)| self.delivered(id, one, &media)).collect(),
-                look_now: self.mode == MetadataMode::Full,
             });
         }
         let strays = given.strays();

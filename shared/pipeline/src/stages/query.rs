@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use callvault_genesys::pages::Pages;
 
-use super::{Fault, House, LEASE, Report};
+use super::shift::Worked;
+use super::{Fault, House, Report};
 use crate::api::{ApiError, ConversationQuery, Conversations, NextStep};
+use crate::day::Day;
 use crate::facts::{Intake, NewConversation, Wanted};
 use crate::ledger::machine::Settlement;
 use crate::ledger::{DayFact, Fact, Marker, Row, Stage};
@@ -33,11 +35,16 @@ impl Query {
     /// # Errors
     /// [`Fault`] when no day could be queried: the sign-in is refused, the query is, or the ledger fails.
     pub async fn run(&self) -> Result<Report, Fault> {
-        let claimed = self.house.ledger.claim(Stage::Query, 1, LEASE, self.house.now()).await?;
+        let claimed = self.house.claim(Stage::Query, 1).await?;
         let Some(row) = claimed.first() else { return Ok(Report::default()) };
-        match self.house.while_claimed(row, self.query(row)).await {
-            Ok(None) => Ok(Report { claimed: 1, ..Report::default() }),
-            Ok(Some(found)) => {
+        match self.house.work_on(row, self.query(row)).await {
+            Ok(Worked::Lost) => Ok(Report { claimed: 1, ..Report::default() }),
+            Ok(Worked::GivenBack) => Ok(Report { claimed: 1, given_back: 1, ..Report::default() }),
+            Ok(Worked::TooLong) => {
+                self.house.too_long(row, format!("finding the conversations of {}", row.day)).await?;
+                Ok(Report { claimed: 1, failed: 1, ..Report::default() })
+            }
+            Ok(Worked::Done(found)) => {
                 self.house.settle(row, Settlement::Queried).await?;
                 tracing::info!(day = %row.day, found, "queried {}: {found} new conversations", row.day);
                 Ok(Report { claimed: 1, settled: 1, found, ..Report::default() })
@@ -66,7 +73,7 @@ impl Query {
                 // Whoever has the day now goes on; what was added stays.
                 return Ok(found);
             }
-            if marker_may_stand && self.has_new(&taken).await? {
+            if marker_may_stand && self.has_new(row.day, &taken).await? {
                 self.reopen(row, day).await?;
                 marker_may_stand = false;
             }
@@ -75,10 +82,10 @@ impl Query {
         Ok(found)
     }
 
-    async fn has_new(&self, page: &[NewConversation]) -> Result<bool, Fault> {
+    async fn has_new(&self, day: Day, page: &[NewConversation]) -> Result<bool, Fault> {
         let exported = page.iter().filter(|new| !matches!(new.intake, Intake::LeftOut(_)));
         let ids: Vec<_> = exported.map(|new| new.id.clone()).collect();
-        let known = self.house.ledger.known(&ids).await?;
+        let known = self.house.ledger.known(day, &ids).await?;
         Ok(known.len() < ids.len())
     }
 

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 
-use super::{Fault, House, LEASE, MOST_TRIES, Report, concerns_everything};
+use super::shift::Worked;
+use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
 use crate::api::{ApiError, Media, MediaError, NextStep, Recordings};
 use crate::archive::{Body, Offer, Proof, Put, PutError};
 use crate::chat::{self, BodyTypes};
@@ -88,11 +89,11 @@ impl Upload {
         let held: Mutex<HashMap<RowKey, Row>> = Mutex::default();
         let copies = self.claims(concurrency, &held).map(|row| async {
             let row = row?;
-            let copied = self.house.while_claimed(&row, self.upload(&row)).await;
+            let copied = self.one(&row).await;
             if copied.is_ok() {
                 locked(&held).remove(&row.key);
             }
-            copied.map(|report| Report { claimed: 1, ..report.unwrap_or_default() })
+            copied.map(|report| Report { claimed: 1, ..report })
         });
         let mut copies = std::pin::pin!(copies.buffer_unordered(concurrency));
         let mut report = Report::default();
@@ -120,7 +121,7 @@ impl Upload {
         held: &'a Mutex<HashMap<RowKey, Row>>,
     ) -> impl Stream<Item = Result<Row, Fault>> + 'a {
         let pages = stream::unfold((), move |()| async move {
-            let claimed = self.house.ledger.claim(Stage::Upload, at_once, LEASE, self.house.now()).await;
+            let claimed = self.house.claim(Stage::Upload, at_once).await;
             let rows: Vec<Result<Row, Fault>> = match claimed {
                 Ok(rows) if rows.is_empty() => return None,
                 Ok(rows) => {
@@ -144,7 +145,7 @@ impl Upload {
         }
     }
 
-    async fn upload(&self, row: &Row) -> Result<Report, Fault> {
+    async fn one(&self, row: &Row) -> Result<Report, Fault> {
         let (RowKey::Recording(conversation, recording), Fact::Recording(fact)) = (&row.key, &row.fact) else {
             return Ok(Report::default());
         };
@@ -153,15 +154,29 @@ impl Upload {
             return self.settle(row, Settlement::Refused { detail, objects: Vec::new() }).await;
         };
         let task = Task { row, fact, conversation, recording, job };
+        match self.house.work_on(row, self.upload(&task)).await? {
+            Worked::Done(report) => Ok(report),
+            Worked::Lost => Ok(Report::default()),
+            Worked::GivenBack => Ok(Report { given_back: 1, ..Report::default() }),
+            Worked::TooLong => {
+                let detail = "it was not copied within the time of one run: give it more time".to_owned();
+                let failed = Failed::Interrupted(Reason::DownloadFailed, detail);
+                self.fail(&task, failed, Vec::new()).await
+            }
+        }
+    }
+
+    async fn upload(&self, task: &Task<'_>) -> Result<Report, Fault> {
+        let Task { row, conversation, recording, job, .. } = *task;
         let mut done = Vec::new();
         let mut report = Report::default();
-        match self.copy_all(&task, &mut done, &mut report).await {
+        match self.copy_all(task, &mut done, &mut report).await {
             Ok(()) => {
                 tracing::debug!(recording.id = %recording, objects = done.len(), "stored recording {recording}");
                 report += self.settle(row, Settlement::Stored(done)).await?;
                 self.reader.done(job, conversation, recording).await;
             }
-            Err(failed) => report += self.fail(&task, failed, done).await?,
+            Err(failed) => report += self.fail(task, failed, done).await?,
         }
         Ok(report)
     }
@@ -205,7 +220,7 @@ impl Upload {
     async fn links(&self, task: &Task<'_>, newer_than: Option<jiff::Timestamp>) -> Result<Links, Failed> {
         let links = self.reader.links(task.job, task.conversation, task.recording, newer_than).await;
         links.map_err(|error: ApiError| {
-            if concerns_everything(&error) {
+            if concerns_everything(&error) || matches!(error, ApiError::OutOfTime { .. }) {
                 Failed::Fault(Fault::Source(error))
             } else if error.next_step() == NextStep::GiveUp {
                 Failed::Refused(format!("its job is lost ({})", error.code()))
@@ -331,9 +346,12 @@ impl Upload {
     }
 
     async fn settle(&self, row: &Row, settlement: Settlement) -> Result<Report, Fault> {
-        let parked = u64::from(matches!(settlement, Settlement::Parked { .. }));
+        let mut report = Report { settled: 1, ..Report::default() };
+        if let Settlement::Parked { reason, .. } = &settlement {
+            report.park(*reason);
+        }
         self.house.settle(row, settlement).await?;
-        Ok(Report { settled: 1, parked, ..Report::default() })
+        Ok(report)
     }
 }
 

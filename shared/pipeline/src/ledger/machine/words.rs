@@ -122,8 +122,6 @@ pub struct Delivery {
     pub error: Option<String>,
     /// Its recordings.
     pub recordings: Vec<Delivered>,
-    /// Whether it is to be looked at before its recordings are copied (full metadata).
-    pub look_now: bool,
 }
 
 /// What a job gave for one recording.

@@ -1,0 +1,136 @@
+//! The ports on AWS, for a person at a terminal; in a program built without them, one sentence that says so.
+//!
+//! Must never be asked for anything where the settings name nothing on AWS: whoever works on one machine needs neither
+//! region nor credentials.
+
+#[cfg(feature = "aws")]
+pub(crate) use with_aws::Cloud;
+#[cfg(not(feature = "aws"))]
+pub(crate) use without_aws::Cloud;
+
+use callvault_bootstrap::settings::{ArchivePlace, LedgerPlace, OAuthClient, Settings};
+
+/// The setting that needs AWS, if one does.
+fn needs_aws(settings: &Settings) -> Option<&'static str> {
+    let secret = |source: &callvault_bootstrap::settings::Source| matches!(source.client, OAuthClient::Secret(_));
+    match (&settings.ledger, &settings.archive) {
+        (LedgerPlace::DynamoDb(_), _) => Some("LEDGER=dynamodb:..."),
+        (_, ArchivePlace::S3(_)) => Some("ARCHIVE=s3://..."),
+        _ => settings.source.as_ref().is_some_and(secret).then_some("GENESYS_SECRET_ID"),
+    }
+}
+
+#[cfg(feature = "aws")]
+mod with_aws {
+    use std::sync::Arc;
+
+    use callvault_aws::config::SdkConfig;
+    use callvault_aws::secrets::SecretError;
+    use callvault_bootstrap::aws::{self, Unbound};
+    use callvault_bootstrap::settings::{S3Place, Settings};
+    use callvault_bootstrap::system;
+    use callvault_genesys::http::Credentials;
+    use callvault_pipeline::archive::Archive;
+    use callvault_pipeline::ledger::Ledger;
+
+    use crate::failure::Failure;
+
+    /// AWS, where something of it is needed.
+    pub(crate) struct Cloud(Option<SdkConfig>);
+
+    impl Cloud {
+        /// Finds region and credentials, if the settings name anything on AWS.
+        pub(crate) async fn of(settings: &Settings) -> Result<Self, Failure> {
+            if super::needs_aws(settings).is_none() {
+                return Ok(Self(None));
+            }
+            let sdk = aws::load().await;
+            aws::ready(&sdk).await.map_err(Failure::usage)?;
+            Ok(Self(Some(sdk)))
+        }
+
+        fn sdk(&self) -> Result<&SdkConfig, Failure> {
+            self.0.as_ref().ok_or_else(|| Failure::usage("AWS was not set up"))
+        }
+
+        pub(crate) async fn archive(&self, place: &S3Place) -> Result<Arc<dyn Archive>, Failure> {
+            let archive = aws::archive(self.sdk()?, place, system::clock());
+            archive.check().await?;
+            Ok(Arc::new(archive))
+        }
+
+        pub(crate) async fn ledger(
+            &self,
+            table: &str,
+            bound_to: &[(&'static str, String)],
+        ) -> Result<Arc<dyn Ledger>, Failure> {
+            let ledger = aws::ledger(self.sdk()?, table);
+            ledger.check().await?;
+            match aws::bind(&ledger, table, bound_to).await {
+                Ok(()) => Ok(Arc::new(ledger)),
+                Err(Unbound::Elsewhere(message)) => Err(Failure::usage(message)),
+                Err(Unbound::Ledger(error)) => Err(error.into()),
+            }
+        }
+
+        pub(crate) async fn look_at_ledger(&self, table: &str) -> Result<Arc<dyn Ledger>, Failure> {
+            let ledger = aws::ledger(self.sdk()?, table);
+            ledger.check().await?;
+            Ok(Arc::new(ledger))
+        }
+
+        pub(crate) async fn credentials(&self, secret: &str) -> Result<Credentials, Failure> {
+            aws::credentials(self.sdk()?, secret).await.map_err(|error| match error {
+                SecretError::Missing { .. } | SecretError::Unreadable { .. } => Failure::usage(error.to_string()),
+                other => Failure::stopped(other.to_string()),
+            })
+        }
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+mod without_aws {
+    use std::sync::Arc;
+
+    use callvault_bootstrap::settings::{S3Place, Settings};
+    use callvault_genesys::http::Credentials;
+    use callvault_pipeline::archive::Archive;
+    use callvault_pipeline::ledger::Ledger;
+
+    use crate::failure::Failure;
+
+    /// There is none here: what needs it is refused before it is asked for anything.
+    pub(crate) struct Cloud(());
+
+    impl Cloud {
+        #[expect(clippy::unused_async, reason = "the other one asks AWS")]
+        pub(crate) async fn of(settings: &Settings) -> Result<Self, Failure> {
+            match super::needs_aws(settings) {
+                None => Ok(Self(())),
+                Some(setting) => Err(Failure::usage(format!(
+                    "this callvault was built without AWS, which {setting} needs: build it with its default features"
+                ))),
+            }
+        }
+
+        pub(crate) async fn archive(&self, _: &S3Place) -> Result<Arc<dyn Archive>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn ledger(&self, _: &str, _: &[(&'static str, String)]) -> Result<Arc<dyn Ledger>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn look_at_ledger(&self, _: &str) -> Result<Arc<dyn Ledger>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn credentials(&self, _: &str) -> Result<Credentials, Failure> {
+            Err(refused())
+        }
+    }
+
+    fn refused() -> Failure {
+        Failure::usage("this callvault was built without AWS")
+    }
+}

@@ -1,0 +1,71 @@
+//! `query-conversations`: plans days, and finds the conversations of those that are due.
+//!
+//! A daily timer plans; a frequent one goes on with what is planned; a person or another program names days. See
+//! [`callvault_bootstrap::lambda::event`] for the events, [`plan`] for which days a schedule plans.
+
+pub mod plan;
+
+use callvault_bootstrap::lambda::Function;
+use callvault_bootstrap::lambda::event::{self, Accepts, Event};
+use callvault_bootstrap::lambda::refusal::Refusal;
+use callvault_bootstrap::lambda::work::Work;
+use callvault_bootstrap::wiring;
+use callvault_pipeline::day::Day;
+use callvault_pipeline::ledger::Stage;
+use serde_json::{Value, json};
+
+/// The environment variables it reads.
+pub const SETTINGS: &[&str] = &[
+    "LEDGER",
+    "ARCHIVE",
+    "ENVIRONMENT",
+    "KEY_LAYOUT",
+    "TIMEZONE",
+    "LOG_LEVEL",
+    "GENESYS_REGION",
+    "GENESYS_SECRET_ID",
+    "LAG_DAYS",
+    "QUEUE_IDS",
+    "REQUIRE_AGENT",
+    "PAGE_SIZE",
+];
+
+/// The function.
+pub const FUNCTION: Function =
+    Function { name: "query-conversations", stages: &[Stage::Query], settings: SETTINGS, source: true, archive: true };
+
+/// Plans what the event says, then queries day after day until none is due or time is up.
+///
+/// # Errors
+/// [`Refusal`]: the event is malformed, a day is not over, the sign-in is refused, ledger or archive cannot be used.
+pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal> {
+    let planned = match event::read(event, Accepts::Days)? {
+        Event::Timer { plan: true } => plan::since_the_last(work).await?,
+        Event::Days(days) => over(days, work)?,
+        Event::Timer { plan: false } | Event::Stream(_) => Vec::new(),
+    };
+    for day in &planned {
+        work.house.ledger.plan_day(*day, work.house.clock.now()).await?;
+    }
+    if let (Some(first), Some(last)) = (planned.first(), planned.last()) {
+        tracing::info!(days = planned.len(), "planned {} days, {first} to {last}", planned.len());
+    }
+    let query = wiring::query(&work.parts().settings, &work.house, work.source()?.conversations.clone());
+    work.repeat(async || query.run().await).await?;
+    let mut outcome = work.outcome();
+    outcome["planned"] = json!(planned);
+    Ok(outcome)
+}
+
+/// The days, if all of them are over: one that is not cannot be complete.
+fn over(days: Vec<Day>, work: &Work<'_>) -> Result<Vec<Day>, Refusal> {
+    let (calendar, now) = (&work.house.calendar, work.house.clock.now());
+    for day in &days {
+        let window = calendar.window(*day).map_err(|error| Refusal::malformed(error.to_string()))?;
+        if window.end > now {
+            let (zone, today) = (calendar.zone_name(), calendar.day_of(now));
+            return Err(Refusal::malformed(format!("the day {day} is not over in {zone}: name days before {today}")));
+        }
+    }
+    Ok(days)
+}

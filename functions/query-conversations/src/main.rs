@@ -1,0 +1,8 @@
+//! `query-conversations`: see the library.
+
+use query_conversations::{FUNCTION, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    callvault_bootstrap::lambda::run(&FUNCTION, handle).await
+}

@@ -1,0 +1,8 @@
+//! `submit-batches`: see the library.
+
+use submit_batches::{FUNCTION, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    callvault_bootstrap::lambda::run(&FUNCTION, handle).await
+}

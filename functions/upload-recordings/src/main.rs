@@ -1,0 +1,8 @@
+//! `upload-recordings`: see the library.
+
+use upload_recordings::{FUNCTION, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    callvault_bootstrap::lambda::run(&FUNCTION, handle).await
+}

@@ -1,0 +1,15 @@
+//! Adapters for AWS: the ledger in DynamoDB, the archive in S3, Genesys credentials in Secrets Manager.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | the SDK's configuration: time-outs, retries, one HTTP stack |
+//! | [`dynamodb`] | the ledger's rows in one table |
+//! | [`s3`] | the archive's objects in one bucket |
+//! | [`secrets`] | Genesys credentials in a secret |
+//!
+//! Must never decide what happens to a row (that is the state machine's), nor what is archived where.
+
+pub mod config;
+pub mod dynamodb;
+pub mod s3;
+pub mod secrets;

@@ -1,0 +1,41 @@
+//! Settings into stages: the one place that says which setting goes where, for every program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callvault_pipeline::api::{Conversations, Recordings};
+use callvault_pipeline::jobs::JobReader;
+use callvault_pipeline::stages::{Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions, Uploads};
+
+use crate::settings::Settings;
+
+/// The query stage.
+pub fn query(settings: &Settings, house: &House, source: Arc<dyn Conversations>) -> Query {
+    Query { house: house.clone(), source, wanted: settings.wanted.clone(), page_size: settings.page_size }
+}
+
+/// The submit stage.
+pub fn submit(settings: &Settings, house: &House, source: Arc<dyn Recordings>) -> Submit {
+    Submit { house: house.clone(), source, batch_size: settings.batch_size }
+}
+
+/// The poll stage.
+pub fn poll(settings: &Settings, house: &House, reader: Arc<JobReader>, uploads: Uploads) -> Poll {
+    Poll { house: house.clone(), reader, kinds: settings.kinds.clone(), uploads }
+}
+
+/// The describe stage.
+pub fn describe(settings: &Settings, house: &House, source: Arc<dyn Recordings>) -> Describe {
+    Describe { house: house.clone(), source, mode: settings.metadata, kinds: settings.kinds.clone() }
+}
+
+/// The upload stage.
+pub fn upload(settings: &Settings, house: &House, source: Arc<dyn Recordings>, reader: Arc<JobReader>) -> Upload {
+    let options = UploadOptions { concurrency: settings.upload_concurrency, chat: settings.chat.clone() };
+    Upload { house: house.clone(), source, reader, options }
+}
+
+/// The close stage; an unfinished day is looked at again after `recheck`.
+pub fn close(house: &House, recheck: Duration) -> Close {
+    Close { house: house.clone(), recheck }
+}

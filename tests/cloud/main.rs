@@ -1,0 +1,3 @@
+//! callvault as it runs on AWS: the real function binaries under the real runtime protocol, until a day is closed.
+
+mod days;

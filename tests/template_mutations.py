@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Breaks template.yaml, one thing at a time, and sees that template_check.py says so. Run by `make template`.
+
+A check that nobody has seen go red proves nothing. Each line: what is written there, what is written instead, and words of the fault
+that must appear. Nothing on disk is changed.
+"""
+
+import pathlib
+import sys
+
+from template_check import faults
+from template_code import Code
+from template_rendered import source
+
+MUTATIONS = [
+    # crates and what they run
+    (
+        "target/lambda/close-days/bootstrap.zip",
+        "target/lambda/close-day/bootstrap.zip",
+        "is not deployed from what `make lambda` builds",
+    ),
+    ("-submit-batches\n", "-submit-batch\n", "submit-batch has a resource but no crate"),
+    ("-submit-batches\n", "-submit-batch\n", "functions/submit-batches has no resource"),
+    ("Handler: bootstrap", "Handler: main", "must run `bootstrap`"),
+    ("Architectures: [!Ref Architecture]", "Architectures: [arm64]", "does not follow the parameter Architecture"),
+    ("MemorySize: 512", "MemorySize: 128", "has less than 512 MB"),
+    # settings
+    ("          BATCH_SIZE: !Ref BatchSize\n", "", "reads BATCH_SIZE, which the template does not set"),
+    (
+        "          BATCH_SIZE: !Ref BatchSize\n",
+        "          BATCH_SIZE: !Ref BatchSize\n          EXTRA: 1\n",
+        "is given EXTRA",
+    ),
+    ("LEDGER: !Sub dynamodb:${Table}", "LEDGER: !Sub ${Table}", "LEDGER is `Table`"),
+    # permissions
+    ("              - dynamodb:BatchGetItem\n", "", "calls dynamodb:BatchGetItem, which its role does not allow"),
+    ("- dynamodb:BatchGetItem", "- dynamodb:Scan", "may dynamodb:Scan, which its code does not call"),
+    ("- dynamodb:BatchGetItem", "- dynamodb:*", "is allowed dynamodb:*"),
+    ("Resource: !GetAtt Table.Arn\n", 'Resource: "*"\n', "on every resource"),
+    ("kms:ViaService:", "aws:SourceVpc:", "may use the key without a service between"),
+    ("*/_SUCCESS", "*", "may delete more than markers"),
+    ("Principal: { Service: lambda.amazonaws.com }", 'Principal: { AWS: "*" }', "may be assumed by"),
+    ("Role: !GetAtt CloseDaysRole.Arn", "Role: !GetAtt PollBatchesRole.Arn", "has no role of its own"),
+    ("!If [Tags, s3:PutObjectTagging, !Ref AWS::NoValue]", "s3:PutObjectTagging", "may s3:PutObjectTagging"),
+    # logs
+    ("LogGroup: !Ref CloseDaysLogs", "LogGroup: !Ref PollBatchesLogs", "has no log group of its own"),
+    ("      RetentionInDays: !Ref LogRetentionDays\n", "", "logs are kept for ever"),
+    ("LogGroupName: !Sub /callvault/", "LogGroupName: !Sub /aws/lambda/", "has a name that the key's policy does not know"),
+    # failures
+    (
+        "        MaximumRetryAttempts: 2\n        DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt DeadLetters.Arn } }\n",
+        "        MaximumRetryAttempts: 2\n",
+        "has no on-failure destination",
+    ),
+    (
+        "            DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt DeadLetters.Arn } }\n",
+        "",
+        "UploadRecordingsDue has no on-failure",
+    ),
+    ("        DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n", "", "has no dead-letter queue"),
+    (
+        "{ Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }",
+        "{ Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt Alarms.Arn }",
+        "may not send to its on-failure destination",
+    ),
+    ("Value: !GetAtt DeadLetters.QueueName", "Value: !GetAtt Other.QueueName", "nobody watches DeadLetters"),
+    # timers
+    ('"trigger":"timer","plan":true', '"trigger":"clock","plan":true', "does not say that it is a timer"),
+    ("ScheduleExpressionTimezone: !Ref TimeZone", "ScheduleExpressionTimezone: UTC+1", "plans days in another time zone"),
+    ("State: !If [IsRunning, ENABLED, DISABLED]", "State: ENABLED", "does not follow the parameter Running"),
+    ("                  - !GetAtt CloseDays.Arn\n", "", "may not invoke CloseDays.Arn"),
+    (
+        "Arn: !GetAtt CloseDays.Arn\n        RoleArn",
+        "Arn: !GetAtt PollBatches.Arn\n        RoleArn",
+        "close-days has no timer",
+    ),
+    # stream
+    ('"wake":{"S":["upload"]}', '"wakes":{"S":["upload"]}', "filter does not look at the adapter's WAKE"),
+    ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", "", "must report failures by item"),
+    ("MaximumRecordAgeInSeconds: 3600", "MaximumRecordAgeInSeconds: -1", "must give up on old hints"),
+    ("            MaximumBatchingWindowInSeconds: 5\n", "", "needs a batching window"),
+    ("            Enabled: !If [IsRunning, true, false]\n", "", "the stream does not follow the parameter Running"),
+    # concurrency, retention, table
+    ("!If [ReservesUpload, !Ref UploadReservedConcurrency, !Ref AWS::NoValue]", "1", "reserves concurrency"),
+    (
+        "    Type: AWS::DynamoDB::Table\n    DeletionPolicy: Retain",
+        "    Type: AWS::DynamoDB::Table\n    DeletionPolicy: Delete",
+        "Table goes with the stack",
+    ),
+    ("    Condition: MakesKey\n    DeletionPolicy: Retain\n", "    Condition: MakesKey\n", "Key goes with the stack"),
+    ("IndexName: copy-due", "IndexName: copies-due", "the index of COPY_INDEX is not the adapter's"),
+    (
+        "{ AttributeName: due, AttributeType: N }",
+        "{ AttributeName: due, AttributeType: S }",
+        "other types than the adapter's",
+    ),
+    (
+        "{ AttributeName: sk, KeyType: RANGE }",
+        "{ AttributeName: work, KeyType: RANGE }",
+        "the table's keys are not the adapter's",
+    ),
+    ("AttributeName: expires", "AttributeName: expired", "time to live is not the adapter's"),
+    ("StreamViewType: NEW_IMAGE", "StreamViewType: KEYS_ONLY", "must show new images"),
+    ("PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false", "cannot be brought back"),
+    # bucket
+    ("VersioningConfiguration: { Status: Enabled }", "VersioningConfiguration: { Status: Suspended }", "keeps no versions"),
+    ("BlockPublicPolicy: true", "BlockPublicPolicy: false", "does not block public access"),
+    ("BucketKeyEnabled: true", "BucketKeyEnabled: false", "with a bucket key"),
+    ('aws:SecureTransport: "false"', 'aws:SecureTransport: "true"', "can be reached without TLS"),
+    ("ObjectLockEnabled: !If [Locks, true, !Ref AWS::NoValue]", "ObjectLockEnabled: true", "does not follow ObjectLockDays"),
+    ("AbortIncompleteMultipartUpload: { DaysAfterInitiation: 2 }", "ExpirationInDays: 2", "keeps abandoned uploads"),
+    ("            - Expires\n", "            - MakesBucket\n", "the rule expire does not follow ExpireDays"),
+    # metrics and alarms
+    ("MetricName: Parked", "MetricName: Parking", "looks at Parking, which no function emits"),
+    ("Value: upload }]", "Value: uploading }]", "there is no stage uploading"),
+    (
+        '[ "callvault", "DaysClosed", "environment", "${Environment}" ]',
+        '[ "callvault", "DaysClosed" ]',
+        "DaysClosed is not emitted by",
+    ),
+    ("MetricName: Throttles", "MetricName: Throttled", "AWS/Lambda Throttled, which does not exist"),
+    ("      AlarmActions: [!Ref Alarms]\n", "", "tells nobody"),
+    ("infra/README.md, Stopped", "infra/README.md, Halted", "is not explained"),
+    (
+        "Dimensions: [{ Name: FunctionName, Value: !Ref CloseDays }]",
+        "Dimensions: [{ Name: FunctionName, Value: !Ref PollBatches }]",
+        "nobody watches the errors of close-days",
+    ),
+    ('environment=\\"${Environment}\\"', 'environment=\\"test\\"', "Parked of another environment"),
+    # the cost note
+    ("rate(1 minute)", "rate(2 minutes)", "timers a month, there are"),
+    ("        - Id: describe\n", "        - Id: describe\n          Expression: upload\n", "metrics of alarms, there are"),
+    ("      MemorySize: 512\n", "      MemorySize: 1024\n", "has another memory"),
+    # parameters and references
+    ("    Description: How much the functions say.\n", "", "the parameter LogLevel has no description"),
+    ("LogLevel, LogRetentionDays]", "LogRetentionDays]", "the parameter LogLevel is in 0 groups"),
+    (
+        "  LogLevel:\n    Description",
+        "  Level:\n    Description",
+        "there is no parameter LogLevel|refers to LogLevel, which does not exist",
+    ),
+    ("Bucket: !Ref Bucket\n", "Bucket: !Ref AlarmsMail\n", "refers to AlarmsMail, which is left out by its condition"),
+]
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent)
+    text = source(root)
+    code = Code(root)
+    before = set(faults(text, code))
+    missed = []
+    for old, new, words in MUTATIONS:
+        if old not in text:
+            missed.append(f"not there any more: {old.strip()}")
+            continue
+        after = set(faults(text.replace(old, new), code)) - before
+        if not any(word in fault for fault in after for word in words.split("|")):
+            missed.append(f"`{old.strip()}` became `{new.strip()}`, and nobody said: {words}; but {sorted(after)[:3]}")
+    print("\n".join(missed) or f"template: {len(MUTATIONS)} mutations, each noticed")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
