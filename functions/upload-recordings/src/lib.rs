@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_lambda_events::streams::DynamoDbEventResponse;
 use callvault_bootstrap::lambda::Function;
 use callvault_bootstrap::lambda::event::{self, Accepts, Event};
 use callvault_bootstrap::lambda::refusal::Refusal;
@@ -56,7 +57,7 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
         }
     }
     Ok(match event {
-        Event::Stream(_) => json!({ "batchItemFailures": [] }),
+        Event::Stream(_) => json!(DynamoDbEventResponse::default()),
         Event::Timer { .. } | Event::Days(_) => work.outcome(),
     })
 }
