@@ -19,7 +19,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::faults::Struck;
+use crate::faults::{FaultName, Struck};
 use crate::grants::Grant;
 use crate::world::World;
 use voicemail::Listing;
@@ -123,6 +123,16 @@ impl<'a> Operation<'a> {
             ("PATCH", ["messages", id]) => Self::VoicemailChange(id),
             ("DELETE", ["messages", id]) => Self::VoicemailDelete(id),
             _ => Self::NeedsUser,
+        }
+    }
+
+    /// Whether a fault that concerns the operation makes a difference to this call.
+    pub(crate) fn can_meet(self, world: &World, fault: FaultName) -> bool {
+        match (self, fault) {
+            (Self::MetadataList(id), FaultName::MissingMetadata) => {
+                world.org.conversation(id).is_some_and(|found| found.recordings.is_empty())
+            }
+            _ => true,
         }
     }
 

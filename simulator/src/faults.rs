@@ -308,12 +308,17 @@ impl Faults {
 
     /// Decides what goes wrong with one call of `operation`.
     pub(crate) fn strike(&self, operation: &str) -> Struck {
+        self.strike_where(operation, |_| true)
+    }
+
+    /// The same, for a call to which only some faults can happen: the others are neither thrown for nor counted.
+    pub(crate) fn strike_where(&self, operation: &str, can_happen: impl Fn(FaultName) -> bool) -> Struck {
         let state = &mut *lock(&self.state);
         let mut struck = Struck::default();
         for rule in &mut state.rules {
             let fault = &rule.fault;
             let elsewhere = fault.operation.as_deref().is_some_and(|only| only != operation);
-            if elsewhere || !fault.name.concerns(operation) {
+            if elsewhere || !fault.name.concerns(operation) || !can_happen(fault.name) {
                 continue;
             }
             rule.calls += 1;

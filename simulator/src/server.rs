@@ -125,7 +125,7 @@ async fn handle(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
     if path.starts_with("/api/") {
         let operation = Operation::of(&parts.method, path);
         world.counters.arrived(operation.word(), true);
-        let struck = world.faults.strike(operation.word());
+        let struck = world.faults.strike_where(operation.word(), |fault| operation.can_meet(&world, fault));
         let (answer, usage) = platform(&world, operation, authorization, query, &body, &struck);
         return send(&world, platform_headers(&world, answer, usage), &struck).await;
     }

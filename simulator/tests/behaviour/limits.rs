@@ -1,5 +1,6 @@
 //! Limits, lifetimes and faults: tokens, rates, URLs, pages that shift, connections that break.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use callvault_simulator::{Fault, FaultName, Options, Simulator};
@@ -104,6 +105,25 @@ async fn shifted_pages_tell_by_their_total() {
             other => panic!("total of {other}"),
         }
     }
+}
+
+#[tokio::test]
+async fn missing_metadata_is_a_fault_and_strikes_only_where_there_is_none() {
+    let client = Client::start(options(80)).await;
+    let day = client.simulator.truth().days.remove(0);
+    let with: BTreeSet<String> = day.recordings.iter().map(|recording| recording.conversation.clone()).collect();
+    assert!(!with.is_empty() && with.len() < day.conversations.len());
+    let status = async |id: &String| client.get(&format!("/api/v2/conversations/{id}/recordingmetadata")).await.status;
+    for id in &day.conversations {
+        assert_eq!(status(id).await, StatusCode::OK);
+    }
+    client.simulator.set_faults([Fault::new(FaultName::MissingMetadata)]);
+    for id in &day.conversations {
+        let wanted = if with.contains(id) { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        assert_eq!(status(id).await, wanted);
+    }
+    let without = (day.conversations.len() - with.len()) as u64;
+    assert_eq!(client.simulator.requests().faults["missing-metadata"], without);
 }
 
 #[tokio::test]
