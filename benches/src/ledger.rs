@@ -25,8 +25,8 @@ const A_DAY: usize = 10_000;
 /// Conversations that are worked on at each size.
 const SAMPLE: usize = 4_000;
 
-/// Days of the samples, one for each round. The round that cost least counts: others only add to the waits.
-const ROUNDS: [&str; 3] = ["2026-01-12", "2026-01-13", "2026-01-14"];
+/// Days of the samples, one for each round. The middle of the rounds' ratios counts.
+const ROUNDS: [&str; 5] = ["2026-01-10", "2026-01-11", "2026-01-12", "2026-01-13", "2026-01-14"];
 
 /// What something cost.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,60 +76,94 @@ impl Meter {
 }
 
 pub(crate) fn measure() -> Outcome {
-    println!("# SQLite ledger: cost per conversation with one recording, {SAMPLE} of them at each size");
+    println!("# SQLite ledger: cost per conversation with one recording, {SAMPLE} of them at each size, in turn");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut all = Vec::new();
-    for size in [10_000, 1_000_000] {
-        let rounds = runtime.block_on(at_size(size))?;
-        let least = rounds.iter().min_by(|a, b| a[4].seconds.total_cmp(&b[4].seconds)).ok_or("no rounds")?;
-        let [add, submit, deliver, settle, whole] = *least;
-        println!(
-            "{size}: add {add}, claim and submit {submit}, deliver {deliver}, claim and settle {settle}; all {whole}"
-        );
-        let each: Vec<String> = rounds.iter().map(|round| round[4].to_string()).collect();
-        println!("    of the rounds {}", each.join(", "));
-        all.push(whole);
-    }
-    if let [small, large] = all[..] {
-        let (time, cpu) = (large.seconds / small.seconds, large.cpu_seconds / small.cpu_seconds);
-        let written = large.written_bytes / small.written_bytes;
-        println!(
-            "1,000,000 takes {time:.2} x the time per row of 10,000, {cpu:.2} x the CPU time, {written:.2} x the writes"
-        );
-    }
+    runtime.block_on(compare())?;
     println!();
     Ok(())
 }
 
-async fn at_size(size: usize) -> Result<Vec<[Cost; 5]>, Box<dyn Error>> {
-    let dir = tempfile::tempdir()?;
-    let now: Timestamp = "2026-01-15T12:00:00Z".parse()?;
-    let open = |name: &str| SqliteLedger::open(&dir.path().join(name), HolderId("bench".to_owned()), now);
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    // What is there already is not due: a later time makes it so that only the samples are worked on.
-    let later = now + Duration::from_secs(86_400);
-    let mut ledger = open("ledger.sqlite")?;
-    fill(&ledger, "2020-01-01", size - SAMPLE, later, &mut random).await?;
-    let mut rounds = Vec::new();
+/// Round by round, the sizes in turn: what else the machine does meanwhile meets both.
+async fn compare() -> Outcome {
+    let mut filled = [Filled::new(10_000).await?, Filled::new(1_000_000).await?];
+    let mut ratios: [Vec<f64>; 3] = Default::default();
     for (round, day) in ROUNDS.into_iter().enumerate() {
-        if round > 0 && size < 10 * SAMPLE {
-            // The samples before would make a small ledger a larger one.
-            ledger = open(&format!("ledger-{round}.sqlite"))?;
-            fill(&ledger, "2020-01-01", size - SAMPLE, later, &mut random).await?;
+        let mut wholes = Vec::new();
+        for ledger in &mut filled {
+            let [add, submit, deliver, settle, whole] = ledger.round(round, day).await?;
+            let size = ledger.size;
+            println!(
+                "{size}: add {add}, claim and submit {submit}, deliver {deliver}, claim and settle {settle}; all {whole}"
+            );
+            wholes.push(whole);
         }
+        if let [small, large] = wholes[..] {
+            ratios[0].push(large.seconds / small.seconds);
+            ratios[1].push(large.cpu_seconds / small.cpu_seconds);
+            ratios[2].push(large.written_bytes / small.written_bytes);
+        }
+    }
+    let [time, cpu, written] = ratios.map(middle);
+    println!(
+        "1,000,000 takes {time:.2} x the time per row of 10,000, {cpu:.2} x the CPU time, {written:.2} x the writes"
+    );
+    Ok(())
+}
+
+fn middle(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A ledger that holds `size` conversations, the sample included.
+struct Filled {
+    size: usize,
+    dir: tempfile::TempDir,
+    ledger: SqliteLedger,
+    random: u64,
+    now: Timestamp,
+}
+
+impl Filled {
+    async fn new(size: usize) -> Result<Self, Box<dyn Error>> {
+        let dir = tempfile::tempdir()?;
+        let now: Timestamp = "2026-01-15T12:00:00Z".parse()?;
+        let ledger = Self::open(&dir, 0, now)?;
+        let mut filled = Self { size, dir, ledger, random: 0x9e37_79b9_7f4a_7c15, now };
+        filled.fill_up().await?;
+        Ok(filled)
+    }
+
+    fn open(dir: &tempfile::TempDir, round: usize, now: Timestamp) -> Result<SqliteLedger, Box<dyn Error>> {
+        let path = dir.path().join(format!("ledger-{round}.sqlite"));
+        Ok(SqliteLedger::open(&path, HolderId("bench".to_owned()), now)?)
+    }
+
+    /// What is there already is not due: a later time makes it so that only the samples are worked on.
+    async fn fill_up(&mut self) -> Outcome {
+        let later = self.now + Duration::from_secs(86_400);
+        fill(&self.ledger, "2020-01-01", self.size - SAMPLE, later, &mut self.random).await
+    }
+
+    async fn round(&mut self, round: usize, day: &str) -> Result<[Cost; 5], Box<dyn Error>> {
+        if round > 0 && self.size < 10 * SAMPLE {
+            // The samples before would make a small ledger a larger one.
+            self.ledger = Self::open(&self.dir, round, self.now)?;
+            self.fill_up().await?;
+        }
+        let (ledger, now) = (&self.ledger, self.now);
         let meter = Meter(Instant::now());
         let begun = meter.read()?;
-        fill(&ledger, day, SAMPLE, now, &mut random).await?;
+        fill(ledger, day, SAMPLE, now, &mut self.random).await?;
         let added = meter.read()?;
-        let jobs = submit(&ledger, round, now).await?;
+        let jobs = submit(ledger, round, now).await?;
         let submitted = meter.read()?;
-        deliver(&ledger, &jobs, now).await?;
+        deliver(ledger, &jobs, now).await?;
         let delivered = meter.read()?;
-        settle(&ledger, now).await?;
+        settle(ledger, now).await?;
         let settled = meter.read()?;
-        rounds.push([added - begun, submitted - added, delivered - submitted, settled - delivered, settled - begun]);
+        Ok([added - begun, submitted - added, delivered - submitted, settled - delivered, settled - begun])
     }
-    Ok(rounds)
 }
 
 async fn fill(ledger: &SqliteLedger, first: &str, count: usize, due: Timestamp, random: &mut u64) -> Outcome {
