@@ -5,11 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use callvault_local::sqlite::SqliteLedger;
+use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::{Facts, Intake, NewConversation};
+use callvault_pipeline::ids::ConversationId;
 use callvault_pipeline::kind::Kind;
 use callvault_pipeline::ledger::machine::{Delivered, Settlement};
 use callvault_pipeline::ledger::{HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use callvault_pipeline::reason::Reason;
+use callvault_pipeline::stages::LEASE;
 use callvault_tests::contract_ledger::{Steps, t};
 use rusqlite::Connection;
 
@@ -228,4 +231,30 @@ async fn a_conversation_that_is_wanted_on_another_day_is_in_that_day_only() {
     assert_eq!(family.iter().map(|row| row.day).collect::<Vec<_>>(), [second, second]);
     assert_eq!(ledger.list(second, Listing::All, None, 9).await.unwrap(), family);
     assert!(ledger.list(first, Listing::All, None, 9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_conversation_is_found_whichever_of_many_days_it_is_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    let ledger = open(&path, "one", 0);
+    let days = "2025-12-01".parse::<Day>().unwrap().through("2026-01-20".parse().unwrap());
+    let id = |day: &Day| format!("of-{day}").parse::<ConversationId>().unwrap();
+    for day in &days {
+        let found = [NewConversation { id: id(day), facts: Facts::default(), intake: Intake::Export }];
+        assert_eq!(ledger.add_conversations(*day, &found, t(0)).await.unwrap(), 1);
+    }
+    for ledger in [&ledger, &SqliteLedger::open_existing(&path).unwrap()] {
+        for day in &days {
+            let family = ledger.conversation(&id(day)).await.unwrap();
+            assert_eq!(family.iter().map(|row| row.day).collect::<Vec<_>>(), [*day]);
+        }
+        assert!(ledger.conversation(&"nowhere".parse().unwrap()).await.unwrap().is_empty());
+    }
+    let claimed = ledger.claim(Stage::Submit, days.len(), LEASE, t(1)).await.unwrap();
+    assert_eq!(claimed.len(), days.len());
+    for row in claimed {
+        let settled = ledger.settle(&row.key, row.attempt, Settlement::Later { due: t(9), failed: false }, t(2)).await;
+        assert_eq!(settled.unwrap(), Settled::Done, "{}", row.key);
+    }
 }

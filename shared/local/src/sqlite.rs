@@ -10,9 +10,11 @@ mod connection;
 mod owner;
 mod schema;
 mod table;
+mod whereabouts;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,10 +29,12 @@ use jiff::Timestamp;
 use connection::Worker;
 use owner::Ownership;
 use table::Table;
+use whereabouts::Whereabouts;
 
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
     worker: Worker,
+    whereabouts: Arc<Whereabouts>,
     holder: HolderId,
     _ownership: Option<Ownership>,
 }
@@ -46,14 +50,16 @@ impl SqliteLedger {
         let mut connection = connection::open(path, connection::Mode::Create)?;
         schema::migrate(&mut connection, path)?;
         let worker = Worker::start(connection)?;
+        let whereabouts = Arc::<Whereabouts>::default();
         if ownership.is_alone() {
-            let released = worker.ask_blocking(move |connection| Table::new(connection).release_all(now))?;
+            let hints = Arc::clone(&whereabouts);
+            let released = worker.ask_blocking(move |connection| Table::new(connection, &hints).release_all(now))?;
             if released > 0 {
                 tracing::info!(released, "released {released} claims of a process that is gone");
             }
         }
         ownership.share()?;
-        Ok(Self { worker, holder, _ownership: Some(ownership) })
+        Ok(Self { worker, whereabouts, holder, _ownership: Some(ownership) })
     }
 
     /// Binds the ledger to what its rows are true of (an archive, a layout, a time zone...): the first to open it says
@@ -75,14 +81,16 @@ impl SqliteLedger {
         let connection = connection::open(path, connection::Mode::Existing)?;
         schema::check(&connection, path)?;
         let worker = Worker::start(connection)?;
-        Ok(Self { worker, holder: HolderId("reader".to_owned()), _ownership: None })
+        let holder = HolderId("reader".to_owned());
+        Ok(Self { worker, whereabouts: Arc::default(), holder, _ownership: None })
     }
 
     async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Table<'_>) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.worker.ask(move |connection| job(&mut Table::new(connection))).await
+        let whereabouts = Arc::clone(&self.whereabouts);
+        self.worker.ask(move |connection| job(&mut Table::new(connection, &whereabouts))).await
     }
 }
 
@@ -92,9 +100,9 @@ impl Ledger for SqliteLedger {
         self.ask(move |table| rows::plan_day(table, day, now)).await
     }
 
-    async fn known(&self, _day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+    async fn known(&self, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
         let ids = ids.to_vec();
-        self.ask(move |table| rows::known(table, &ids)).await
+        self.ask(move |table| rows::known(table, day, &ids)).await
     }
 
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError> {

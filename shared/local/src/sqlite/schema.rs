@@ -106,6 +106,11 @@ const STEPS: &[&str] = &[
                json_extract(fact, '$.objects[0].key') AS object, json_extract(fact, '$.detail') AS detail
         FROM facts WHERE kind = 'recording';
 "#,
+    r#"
+    -- Conversations are found through their days too: what remains in the index over all days are few rows.
+    DROP INDEX facts_key;
+    CREATE UNIQUE INDEX facts_key ON facts (key) WHERE kind <> 'recording' AND kind <> 'conversation';
+"#,
 ];
 
 /// Brings the file to the newest schema.

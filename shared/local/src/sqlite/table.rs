@@ -1,7 +1,7 @@
 //! Rows in the table `facts`: SQL in, rows out. Decides nothing.
 //!
-//! Recordings are in no index over all days: a recording is found through its conversation, which says the day. So a
-//! recording is always in its conversation's day.
+//! Conversations and recordings are in no index over all days: a conversation is found by looking into days, the likely
+//! ones first, and a recording through its conversation. So a recording is always in its conversation's day.
 
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Params, params};
 
 use super::connection::fault;
+use super::whereabouts::Whereabouts;
 
-/// The day of the conversation whose key is `?1`.
-const ITS_DAY: &str = "(SELECT day FROM facts WHERE kind <> 'recording' AND key = ?1)";
+/// What is in the index over all days.
+const OF_NO_CONVERSATION: &str = "kind <> 'recording' AND kind <> 'conversation'";
 
 const COLUMNS: &str = "key, day, stage, due, holder, attempt, tries, fact";
 
@@ -29,11 +30,27 @@ const INSERT: &str =
 /// The table, inside a transaction.
 pub(super) struct Table<'a> {
     connection: &'a Connection,
+    whereabouts: &'a Whereabouts,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: &'a Connection, whereabouts: &'a Whereabouts) -> Self {
+        Self { connection, whereabouts }
+    }
+
+    /// The day a conversation is in.
+    fn day_of(&self, conversation: &ConversationId) -> Result<Option<String>, LedgerError> {
+        let key = RowKey::Conversation(conversation.clone()).to_string();
+        let is_there = |day: &str| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM facts WHERE day = ?1 AND key = ?2)";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row(params![day, key], |row| row.get(0))
+        };
+        let before = |day: &str| {
+            let mut statement = self.connection.prepare_cached("SELECT max(day) FROM facts WHERE day < ?1")?;
+            statement.query_row(params![day], |row| row.get(0))
+        };
+        self.whereabouts.find(is_there, before).map_err(fault)
     }
 
     fn select(&self, rest: &str, parameters: impl Params) -> Result<Vec<Row>, LedgerError> {
@@ -72,7 +89,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn days(&self) -> Result<Vec<Row>, LedgerError> {
-        self.select("WHERE kind <> 'recording' AND key >= 'day/' AND key < 'day0' ORDER BY key", [])
+        self.select(&format!("WHERE {OF_NO_CONVERSATION} AND key >= 'day/' AND key < 'day0' ORDER BY key"), [])
     }
 
     pub(super) fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
@@ -109,17 +126,18 @@ impl<'a> Table<'a> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
     }
 
-    /// Takes a row that is in another day to its new day, a conversation with its recordings: one that was left out may
-    /// be found on another day later, where its start cannot be read. Whether there was one.
+    /// Takes a conversation that is in a day beside its new one there, with its recordings: one that was left out may be
+    /// found on another day later, where its start cannot be read. Whether there was one.
     fn change_day(&self, row: &Row) -> Result<bool, LedgerError> {
-        let (first, end) = match &row.key {
-            RowKey::Recording(..) => return Ok(false),
-            RowKey::Conversation(id) => family(id),
-            // Nothing is between a text and the same text with the least character after it.
-            key => (key.to_string(), format!("{key}\u{1}")),
-        };
-        let sql = format!("UPDATE facts SET day = ?3 WHERE day = {ITS_DAY} AND key >= ?1 AND key < ?2");
-        Ok(self.execute(&sql, params![first, end, row.day.to_string()])? > 0)
+        let RowKey::Conversation(id) = &row.key else { return Ok(false) };
+        let (first, end) = family(id);
+        for day in beside(row.day) {
+            let sql = "UPDATE facts SET day = ?4 WHERE day = ?1 AND key >= ?2 AND key < ?3";
+            if self.execute(sql, params![day.to_string(), first, end, row.day.to_string()])? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Row by row: grouping would make SQLite sort the day in memory.
@@ -147,19 +165,31 @@ impl<'a> Table<'a> {
 
 impl Rows for Table<'_> {
     fn get(&self, key: &RowKey) -> Result<Option<Row>, LedgerError> {
-        let rows = match key {
-            RowKey::Recording(conversation, _) => {
-                let conversation = RowKey::Conversation(conversation.clone()).to_string();
-                self.select(&format!("WHERE day = {ITS_DAY} AND key = ?2"), params![conversation, key.to_string()])
-            }
-            _ => self.select("WHERE kind <> 'recording' AND key = ?1", params![key.to_string()]),
+        let rows = match key.conversation() {
+            Some(conversation) => match self.day_of(conversation)? {
+                Some(day) => self.select("WHERE day = ?1 AND key = ?2", params![day, key.to_string()]),
+                None => return Ok(None),
+            },
+            None => self.select(&format!("WHERE {OF_NO_CONVERSATION} AND key = ?1"), params![key.to_string()]),
         };
         Ok(rows?.pop())
     }
 
+    fn near(&self, day: Day, conversation: &ConversationId) -> Result<Option<Row>, LedgerError> {
+        let key = RowKey::Conversation(conversation.clone()).to_string();
+        for day in std::iter::once(day).chain(beside(day)) {
+            let found = self.select("WHERE day = ?1 AND key = ?2", params![day.to_string(), key])?.pop();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        let Some(day) = self.day_of(conversation)? else { return Ok(Vec::new()) };
         let (first, end) = family(conversation);
-        self.select(&format!("WHERE day = {ITS_DAY} AND key >= ?1 AND key < ?2 ORDER BY key"), params![first, end])
+        self.select("WHERE day = ?1 AND key >= ?2 AND key < ?3 ORDER BY key", params![day, first, end])
     }
 
     fn put(&mut self, row: &Row) -> Result<(), LedgerError> {
@@ -195,6 +225,11 @@ impl Rows for Table<'_> {
     fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
         self.select("WHERE day = ?1 AND state = 'parked' AND kind = 'conversation'", params![day.to_string()])
     }
+}
+
+/// The days on both sides of a day.
+fn beside(day: Day) -> impl Iterator<Item = Day> {
+    [day.previous(), day.next()].into_iter().flatten()
 }
 
 /// The first key of a conversation and its recordings, and the one after the last.

@@ -24,6 +24,11 @@ impl Rows for Table {
         Ok(self.0.get(&key.to_string()).cloned())
     }
 
+    /// Looking everywhere costs nothing here.
+    fn near(&self, _day: Day, conversation: &ConversationId) -> Result<Option<Row>, LedgerError> {
+        self.get(&RowKey::Conversation(conversation.clone()))
+    }
+
     fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
         Ok(self.0.values().filter(|row| row.key.conversation() == Some(conversation)).cloned().collect())
     }
@@ -81,8 +86,8 @@ impl Ledger for MemoryLedger {
         rows::plan_day(&mut *self.table(), day, now)
     }
 
-    async fn known(&self, _day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
-        rows::known(&*self.table(), ids)
+    async fn known(&self, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+        rows::known(&*self.table(), day, ids)
     }
 
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError> {

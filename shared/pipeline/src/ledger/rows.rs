@@ -20,6 +20,9 @@ pub trait Rows {
     /// The row of a key.
     fn get(&self, key: &RowKey) -> Result<Option<Row>, LedgerError>;
 
+    /// The row of a conversation that is under `day` or a day beside it.
+    fn near(&self, day: Day, conversation: &ConversationId) -> Result<Option<Row>, LedgerError>;
+
     /// A conversation's row and those of its recordings.
     fn family(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError>;
 
@@ -49,10 +52,10 @@ pub fn plan_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<Row, L
 }
 
 /// [`super::Ledger::known`].
-pub fn known(rows: &impl Rows, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
+pub fn known(rows: &impl Rows, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
     let mut known = HashSet::new();
     for id in ids {
-        let row = rows.get(&RowKey::Conversation(id.clone()))?;
+        let row = rows.near(day, id)?;
         if row.is_some_and(|row| !machine::is_left_out(&row)) {
             known.insert(id.clone());
         }
@@ -69,7 +72,7 @@ pub fn add_conversations(
 ) -> Result<u64, LedgerError> {
     let mut added = 0;
     for new in found {
-        let existing = rows.get(&RowKey::Conversation(new.id.clone()))?;
+        let existing = rows.near(day, &new.id)?;
         if existing.is_none_or(|row| machine::is_wanted_now(&row, new)) {
             rows.put(&machine::add(day, new, now))?;
             added += 1;
