@@ -77,6 +77,28 @@ fn a_closed_day_is_done_again_only_when_somebody_names_it() {
 }
 
 #[test]
+fn a_closed_day_is_looked_at_again_when_its_time_has_come() {
+    TestClock::run(async {
+        let world = World::new();
+        let plan = json!({ "trigger": "timer", "plan": true });
+        world.invoke(Name::Query, &plan).await.answer.unwrap();
+        for _ in 0..5 {
+            for name in Name::ALL {
+                world.invoke(name, &timer()).await.answer.unwrap();
+            }
+            world.clock.sleep(Duration::from_secs(60)).await;
+        }
+        assert_eq!(days(&world).await, ["2026-01-20 closed"]);
+        world.clock.sleep(Duration::from_secs(86_400)).await;
+        let next = world.invoke(Name::Query, &plan).await;
+        assert_eq!(next.answer.unwrap()["planned"], json!(["2026-01-20", "2026-01-21"]), "two days after the 20th");
+        assert_eq!(days(&world).await[0], "2026-01-20 open");
+        let again = world.invoke(Name::Query, &plan).await.answer.unwrap();
+        assert_eq!(again["planned"], json!([]), "one look for each time");
+    });
+}
+
+#[test]
 fn one_poll_waits_for_jobs_that_are_due_soon_and_reads_none_twice_within_a_second() {
     TestClock::run(async {
         let world = World::new();

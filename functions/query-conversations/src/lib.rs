@@ -1,9 +1,7 @@
 //! `query-conversations`: plans days, and finds the conversations of those that are due.
 //!
 //! A daily timer plans; a frequent one goes on with what is planned; a person or another program names days. See
-//! [`callvault_bootstrap::lambda::event`] for the events, [`plan`] for which days a schedule plans.
-
-pub mod plan;
+//! [`callvault_bootstrap::lambda::event`] for the events, [`callvault_pipeline::schedule`] for which days a schedule plans.
 
 use callvault_bootstrap::lambda::Function;
 use callvault_bootstrap::lambda::event::{self, Accepts, Event};
@@ -25,6 +23,8 @@ pub const SETTINGS: &[&str] = &[
     "GENESYS_REGION",
     "GENESYS_SECRET_ID",
     "LAG_DAYS",
+    "SKIP_WEEKDAYS",
+    "RESCAN_DAYS",
     "QUEUE_IDS",
     "REQUIRE_AGENT",
     "PAGE_SIZE",
@@ -40,7 +40,7 @@ pub const FUNCTION: Function =
 /// [`Refusal`]: the event is malformed, a day is not over, the sign-in is refused, ledger or archive cannot be used.
 pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal> {
     let planned = match event::read(event, Accepts::Days)? {
-        Event::Timer { plan: true } => plan::since_the_last(work).await?,
+        Event::Timer { plan: true } => by_schedule(work).await?,
         Event::Days(days) => over(days, work)?,
         Event::Timer { plan: false } | Event::Stream(_) => Vec::new(),
     };
@@ -55,6 +55,18 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     let mut outcome = work.outcome();
     outcome["planned"] = json!(planned);
     Ok(outcome)
+}
+
+/// What the schedule plans now.
+async fn by_schedule(work: &Work<'_>) -> Result<Vec<Day>, Refusal> {
+    let days = work.house.ledger.days().await?;
+    let schedule = &work.parts().settings.schedule;
+    let planned = schedule.planned(&work.house.calendar, &days, work.house.clock.now());
+    let planned = planned.map_err(|error| Refusal::settings(error.to_string()))?;
+    for (day, why) in &planned {
+        tracing::info!(%day, why = why.as_str(), "planned {day}: {}", why.as_str());
+    }
+    Ok(planned.into_iter().map(|(day, _)| day).collect())
 }
 
 /// The days, if all of them are over: one that is not cannot be complete.

@@ -12,6 +12,8 @@ use callvault_pipeline::facts::Wanted;
 use callvault_pipeline::kind::Kind;
 use callvault_pipeline::layout::{Layout, Template, check_environment};
 use callvault_pipeline::reconcile::MetadataMode;
+use callvault_pipeline::schedule::Schedule;
+use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
@@ -45,13 +47,13 @@ pub const NAMES: &[&str] = &[
     "MEDIA_HOSTS",
     "UPLOAD_CONCURRENCY",
     "LAG_DAYS",
+    "SKIP_WEEKDAYS",
+    "RESCAN_DAYS",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
 pub const PLANNED: &[&str] = &[
     "VOICEMAIL_SECRET_ID",
-    "SKIP_WEEKDAYS",
-    "RESCAN_DAYS",
     "NOTIFY_URL",
     "EMAILS",
     "EMAIL_MESSAGE",
@@ -121,8 +123,8 @@ pub struct Settings {
     pub media_hosts: Vec<String>,
     /// Copies at the same time.
     pub upload_concurrency: usize,
-    /// How many days ago the day is that a schedule plans.
-    pub lag_days: u32,
+    /// Which days a schedule plans.
+    pub schedule: Schedule,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -176,11 +178,40 @@ impl Settings {
             chat: chat(&mut read),
             media_hosts: media_hosts(&mut read),
             upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
-            // A day that is not over cannot be complete: yesterday is the earliest.
-            lag_days: read.number("LAG_DAYS", 1, 30, 1) as u32,
+            schedule: schedule(&mut read),
         };
         read.finish(settings)
     }
+}
+
+fn schedule(read: &mut Reader<'_>) -> Schedule {
+    let weekdays = [
+        ("monday", Weekday::Monday),
+        ("tuesday", Weekday::Tuesday),
+        ("wednesday", Weekday::Wednesday),
+        ("thursday", Weekday::Thursday),
+        ("friday", Weekday::Friday),
+        ("saturday", Weekday::Saturday),
+        ("sunday", Weekday::Sunday),
+    ];
+    let weekday = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        let named = |(name, _): &&(&str, Weekday)| *name == text || name[..3] == text;
+        weekdays.iter().find(named).map(|(_, weekday)| *weekday)
+    };
+    let skip_weekdays: Vec<Weekday> = read.list("SKIP_WEEKDAYS", "weekdays such as sat,sun, comma separated", weekday);
+    if weekdays.iter().all(|(_, weekday)| skip_weekdays.contains(weekday)) {
+        read.fault("SKIP_WEEKDAYS", &read.text("SKIP_WEEKDAYS").unwrap_or_default(), "not every day of the week");
+    }
+    let rescan_days = match read.text("RESCAN_DAYS") {
+        None => vec![1, 2, 7],
+        Some(text) if text.eq_ignore_ascii_case("none") => Vec::new(),
+        Some(_) => read.list("RESCAN_DAYS", "days from 1 to 366 such as 1,2,7, or none", |text| {
+            text.parse().ok().filter(|days| (1..=366).contains(days))
+        }),
+    };
+    // A day that is not over cannot be complete: yesterday is the earliest.
+    Schedule { lag_days: read.number("LAG_DAYS", 1, 30, 1) as u32, skip_weekdays, rescan_days }
 }
 
 fn zone(read: &mut Reader<'_>) -> TimeZone {
@@ -315,6 +346,8 @@ mod tests {
                 ("S3_OBJECT_LOCK_MODE", "FOREVER"),
                 ("S3_OBJECT_LOCK_DAYS", "-1"),
                 ("LAG_DAYS", "0"),
+                ("SKIP_WEEKDAYS", "sun,someday"),
+                ("RESCAN_DAYS", "0"),
             ],
         )
         .unwrap_err();
@@ -336,6 +369,17 @@ mod tests {
         let faults = read(Need::Source, &both).unwrap_err().to_string();
         assert!(faults.starts_with("GENESYS_SECRET_ID is `s`: expected it alone"), "{faults}");
         assert!(!faults.contains("planted"));
+    }
+
+    #[test]
+    fn weekdays_are_named_in_full_or_short_and_one_must_be_left() {
+        let schedule = |pairs: &[(&str, &str)]| read(Need::Nothing, pairs).map(|settings| settings.schedule);
+        let default = schedule(&[]).unwrap();
+        assert_eq!((default.lag_days, default.skip_weekdays.len(), default.rescan_days), (1, 0, vec![1, 2, 7]));
+        let set = schedule(&[("SKIP_WEEKDAYS", "Sunday, sat"), ("RESCAN_DAYS", "none")]).unwrap();
+        assert_eq!((set.skip_weekdays, set.rescan_days), (vec![Weekday::Sunday, Weekday::Saturday], vec![]));
+        let none_left = schedule(&[("SKIP_WEEKDAYS", "mon,tue,wed,thu,fri,sat,sun")]).unwrap_err().to_string();
+        assert!(none_left.starts_with("SKIP_WEEKDAYS is ") && none_left.contains("not every day"), "{none_left}");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | [`chat`] | dropping chat messages that are not wanted |
 //! | [`manifest`] | the day's manifest and markers |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
+//! | [`schedule`] | which days a schedule plans |
 //! | [`stages`] | query, submit, poll, describe, upload, close |
 //!
 //! This crate does no I/O of its own: no HTTP, no SQL, no AWS, no environment, no clock. All of that comes in through
@@ -31,6 +32,7 @@ pub mod ledger;
 pub mod manifest;
 pub mod reason;
 pub mod reconcile;
+pub mod schedule;
 pub mod stages;
 
 pub use callvault_genesys::{api, clock, ids, models, redact};
