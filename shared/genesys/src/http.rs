@@ -11,6 +11,7 @@
 //! | `limiter` | when the next request may go |
 //! | `answer` | bodies, headers and error texts, none of them trusted |
 //! | `media`, `hosts` | signed URLs: where they may lead, and opening them |
+//! | `tls` | whom the connections trust |
 //!
 //! One client is built in a program and cloned; clones share connections, token and limiter. TLS is always verified
 //! (there is no switch), http is for loopback only, redirects are not followed. Nothing here prints a token, a secret
@@ -25,6 +26,7 @@ mod operations;
 mod send;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod user;
 mod voicemails;
@@ -94,7 +96,10 @@ pub enum ClientError {
         /// The entry.
         entry: String,
     },
-    /// TLS or the connection pool could not be set up.
+    /// There is nobody to trust.
+    #[error("TLS could not be set up: are the system's root certificates installed?")]
+    Tls(#[source] rustls::Error),
+    /// The connection pool could not be set up.
     #[error("the HTTP client could not be set up")]
     Http(#[source] reqwest::Error),
 }
@@ -134,7 +139,8 @@ impl GenesysClient {
     /// A client that signs in with its own credentials, and has sent nothing yet.
     ///
     /// # Errors
-    /// [`ClientError::MediaHost`] for an entry that is not a host, [`ClientError::Http`] if TLS cannot be set up.
+    /// [`ClientError::MediaHost`] for an entry that is not a host, [`ClientError::Tls`] if there are no root
+    /// certificates.
     pub fn new(
         endpoints: Endpoints,
         credentials: Credentials,
@@ -168,9 +174,10 @@ impl GenesysClient {
         let media_rules = MediaRules::new(patterns, endpoints.loopback().cloned())
             .map_err(|entry| ClientError::MediaHost { entry })?;
         let plain = endpoints.loopback().is_some();
-        let api = if plain { base(true).no_proxy() } else { base(false) };
+        let tls = tls::config().map_err(ClientError::Tls)?;
+        let api = if plain { base(true, tls.clone()).no_proxy() } else { base(false, tls.clone()) };
         // A proxy would look names up itself, so the rule about addresses could not be kept through one.
-        let media = base(plain).no_proxy().dns_resolver(Arc::new(PublicOnly::new(media_rules.clone())));
+        let media = base(plain, tls).no_proxy().dns_resolver(Arc::new(PublicOnly::new(media_rules.clone())));
         Ok(Self {
             shared: Arc::new(Shared {
                 api: api.build().map_err(ClientError::Http)?,
@@ -224,9 +231,10 @@ impl GenesysClient {
     }
 }
 
-/// What both HTTP clients have in common. Retries are ours to decide, so the library's own are off.
-fn base(plain: bool) -> ClientBuilder {
+/// What all HTTP clients have in common. Retries are ours to decide, so the library's own are off.
+fn base(plain: bool, tls: rustls::ClientConfig) -> ClientBuilder {
     reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("callvault/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .retry(retry::never())

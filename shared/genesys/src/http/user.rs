@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::answer::{self, BodyFault};
 use super::limiter::until;
 use super::token::{self, Credentials};
-use super::{ClientError, base};
+use super::{ClientError, base, tls};
 use crate::clock::Clock;
 use crate::region::Endpoints;
 
@@ -125,10 +125,11 @@ impl UserSignIn {
     /// An endpoint to which nothing was sent yet; a request may take `timeout`.
     ///
     /// # Errors
-    /// [`ClientError::Http`] if TLS cannot be set up.
+    /// [`ClientError::Tls`] if there are no root certificates.
     pub fn new(endpoints: Endpoints, clock: Arc<dyn Clock>, timeout: Duration) -> Result<Self, ClientError> {
         let plain = endpoints.loopback().is_some();
-        let client = if plain { base(true).no_proxy() } else { base(false) };
+        let tls = tls::config().map_err(ClientError::Tls)?;
+        let client = if plain { base(true, tls).no_proxy() } else { base(false, tls) };
         // A connection of its own for every exchange: on one that was kept, a request can be lost without anybody
         // knowing whether it was read.
         let client = client.pool_max_idle_per_host(0).build().map_err(ClientError::Http)?;
