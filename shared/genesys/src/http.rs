@@ -10,7 +10,7 @@
 //! | `user` | spending a user's code or refresh token, once |
 //! | `limiter` | when the next request may go |
 //! | `answer` | bodies, headers and error texts, none of them trusted |
-//! | `media`, `hosts` | signed URLs: where they may lead, and opening them |
+//! | `media`, `media_client`, `hosts` | signed URLs: where they may lead, and opening them |
 //! | `tls` | whom the connections trust |
 //!
 //! One client is built in a program and cloned; clones share connections, token and limiter. TLS is always verified
@@ -22,6 +22,7 @@ mod given;
 mod hosts;
 mod limiter;
 mod media;
+mod media_client;
 mod operations;
 mod send;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use crate::region::Endpoints;
 use given::{Bearer, Given};
 use hosts::{MediaRules, PublicOnly};
 use limiter::Limiter;
+use media_client::MediaClient;
 use send::Sender;
 use token::SignIn;
 
@@ -112,7 +114,7 @@ struct Shared {
     request_timeout: Duration,
     stall_timeout: Duration,
     api: reqwest::Client,
-    media: reqwest::Client,
+    media: MediaClient,
     media_rules: MediaRules,
     bearer: Bearer,
     limiter: Limiter,
@@ -176,12 +178,10 @@ impl GenesysClient {
         let plain = endpoints.loopback().is_some();
         let tls = tls::config().map_err(ClientError::Tls)?;
         let api = if plain { base(true, tls.clone()).no_proxy() } else { base(false, tls.clone()) };
-        // A proxy would look names up itself, so the rule about addresses could not be kept through one.
-        let media = base(plain, tls).no_proxy().dns_resolver(Arc::new(PublicOnly::new(media_rules.clone())));
         Ok(Self {
             shared: Arc::new(Shared {
                 api: api.build().map_err(ClientError::Http)?,
-                media: media.build().map_err(ClientError::Http)?,
+                media: MediaClient::new(plain, tls, PublicOnly::new(media_rules.clone())),
                 media_rules,
                 endpoints,
                 clock,
@@ -231,17 +231,25 @@ impl GenesysClient {
     }
 }
 
-/// What all HTTP clients have in common. Retries are ours to decide, so the library's own are off.
+/// What we call ourselves.
+const NAME: &str = concat!("callvault/", env!("CARGO_PKG_VERSION"));
+
+/// A connection that is not there after this is not waited for.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
+/// Under the idle limit of the load balancers in front (60 s), and short enough that a Lambda function which was frozen
+/// between two invocations does not wake up with dead connections.
+const LONGEST_IDLE: Duration = Duration::from_secs(20);
+
+/// What the clients of the API and of the sign-in have in common. Retries are ours to decide, so the library's own are off.
 fn base(plain: bool, tls: rustls::ClientConfig) -> ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .user_agent(concat!("callvault/", env!("CARGO_PKG_VERSION")))
+        .user_agent(NAME)
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
         .https_only(!plain)
-        .connect_timeout(Duration::from_secs(10))
-        // Under the idle limit of the load balancers in front (60 s), and short enough that a Lambda function which
-        // was frozen between two invocations does not wake up with dead connections.
-        .pool_idle_timeout(Duration::from_secs(20))
+        .connect_timeout(LONGEST_CONNECT)
+        .pool_idle_timeout(LONGEST_IDLE)
 }

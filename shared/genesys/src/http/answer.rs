@@ -3,6 +3,7 @@
 //! Bodies are read up to a limit, decoded with the place of a fault but without its content, and error messages are
 //! redacted before anything else sees them. Nothing here sends.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -83,11 +84,28 @@ pub(super) fn fault(error: reqwest::Error) -> String {
     } else {
         "the connection broke"
     };
-    let mut inner: &dyn std::error::Error = &error;
+    told(kind, &error)
+}
+
+/// A fault in words: what kind of it, and its innermost cause, redacted. The error must not know the URL.
+pub(super) fn told(kind: &str, error: &dyn Error) -> String {
+    let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }
     format!("{kind}: {}", redact(&inner.to_string()))
+}
+
+/// Whether a time-out is among the causes.
+pub(super) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether JSON just ends, as after a connection that was cut where no length was declared.

@@ -5,9 +5,14 @@
 //! the one exception. The rules are pure; [`PublicOnly`] is the resolver that the media client connects through, so
 //! that a name cannot be checked with one address and reached at another.
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 use url::{Host, Url};
 
 /// A host, or everything below one.
@@ -149,19 +154,30 @@ pub(super) struct OnlyPrivate {
 }
 
 /// Looks names up and drops every address that is not public.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PublicOnly {
-    rules: MediaRules,
+    rules: Arc<MediaRules>,
 }
+
+/// Addresses of a name.
+type Addresses = std::vec::IntoIter<SocketAddr>;
 
 impl PublicOnly {
     pub(super) fn new(rules: MediaRules) -> Self {
-        Self { rules }
+        Self { rules: Arc::new(rules) }
     }
 }
 
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for PublicOnly {
+    type Response = Addresses;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Addresses, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let host = name.as_str().to_owned();
         let loopback = self.rules.may_be_loopback(&host);
         Box::pin(async move {
@@ -171,12 +187,12 @@ impl Resolve for PublicOnly {
     }
 }
 
-fn keep(host: String, found: impl Iterator<Item = SocketAddr>, loopback: bool) -> Result<Addrs, OnlyPrivate> {
+fn keep(host: String, found: impl Iterator<Item = SocketAddr>, loopback: bool) -> Result<Addresses, OnlyPrivate> {
     let fits = |ip: IpAddr| {
         if loopback { ip.is_loopback() } else { is_public(ip) }
     };
     let kept: Vec<SocketAddr> = found.filter(|address| fits(address.ip())).collect();
-    if kept.is_empty() { Err(OnlyPrivate { host }) } else { Ok(Box::new(kept.into_iter())) }
+    if kept.is_empty() { Err(OnlyPrivate { host }) } else { Ok(kept.into_iter()) }
 }
 
 #[cfg(test)]

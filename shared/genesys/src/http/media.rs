@@ -4,15 +4,19 @@
 //! Every redirect is judged by the rules of the first URL. The body is streamed: nothing here holds more than a chunk.
 //! The URL never enters an error.
 
+use std::error::Error;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, LOCATION};
+use hyper::{Response, StatusCode, Uri};
 use url::Url;
 
-use super::answer::fault;
+use super::answer::{is_timeout, told};
 use super::hosts::{MediaRules, OnlyPrivate};
+use super::media_client::MediaClient;
 use crate::api::{Media, MediaError, SignedUrl};
 
 /// Redirects that are followed. Signed URLs of S3 and the platform need none; one is usual behind a CDN.
@@ -20,7 +24,7 @@ const REDIRECTS: usize = 3;
 
 /// What opening needs.
 pub(super) struct Opener<'a> {
-    pub(super) client: &'a Client,
+    pub(super) client: &'a MediaClient,
     pub(super) rules: &'a MediaRules,
     /// Longest wait for the headers.
     pub(super) answer_within: Duration,
@@ -34,11 +38,12 @@ impl Opener<'_> {
         let mut url = Url::parse(url.expose()).map_err(|_| not_allowed("it is not a URL"))?;
         for _ in 0..=REDIRECTS {
             self.rules.judge(&url).map_err(|why| MediaError::NotAllowed { why })?;
-            let sent = self.client.get(url.clone()).send();
+            let target: Uri = url.as_str().parse().map_err(|_| not_allowed("it is not a URL"))?;
+            let sent = self.client.get(target);
             let response = match tokio::time::timeout(self.answer_within, sent).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => {
-                    return Err(refused_address(&error).unwrap_or_else(|| interrupted(fault(error))));
+                    return Err(refused_address(&error).unwrap_or_else(|| interrupted(fault(&error))));
                 }
                 Err(_) => return Err(interrupted("timed out: no answer".to_owned())),
             };
@@ -53,7 +58,7 @@ impl Opener<'_> {
         Err(interrupted(format!("more than {REDIRECTS} redirects")))
     }
 
-    fn take(&self, response: Response) -> Result<Media, MediaError> {
+    fn take(&self, response: Response<Incoming>) -> Result<Media, MediaError> {
         let status = response.status().as_u16();
         match response.status() {
             StatusCode::OK => {}
@@ -64,27 +69,48 @@ impl Opener<'_> {
             _ => return Err(interrupted(format!("status {status}"))),
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|text| text.to_str().ok()).map(str::to_owned);
-        Ok(Media { content_type, length: response.content_length(), body: body(response, self.stall_timeout) })
+        let body = response.into_body();
+        Ok(Media { content_type, length: body.size_hint().exact(), body: pieces(body, self.stall_timeout) })
     }
 }
 
-/// The bytes of a response; a stall longer than `stall` or a cut ends it with an error.
-fn body(response: Response, stall: Duration) -> BoxStream<'static, Result<bytes::Bytes, MediaError>> {
-    stream::unfold(Some(response), move |response| async move {
-        let mut response = response?;
-        match tokio::time::timeout(stall, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => Some((Ok(chunk), Some(response))),
-            Ok(Ok(None)) => None,
-            Ok(Err(error)) => Some((Err(interrupted(fault(error))), None)),
-            Err(_) => Some((Err(interrupted(format!("stalled for {} s", stall.as_secs_f64()))), None)),
+/// The bytes of a body; a stall longer than `stall` or a cut ends it with an error.
+fn pieces(body: Incoming, stall: Duration) -> BoxStream<'static, Result<bytes::Bytes, MediaError>> {
+    stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        loop {
+            match tokio::time::timeout(stall, body.frame()).await {
+                // What is no data comes after it, and says nothing to us.
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => return Some((Ok(piece), Some(body))),
+                    Err(_) => continue,
+                },
+                Ok(None) => return None,
+                Ok(Some(Err(error))) => return Some((Err(interrupted(told("the answer was cut", &error))), None)),
+                Err(_) => {
+                    return Some((Err(interrupted(format!("stalled for {} s", stall.as_secs_f64()))), None));
+                }
+            }
         }
     })
     .boxed()
 }
 
+/// A transport fault in words.
+fn fault(error: &hyper_util::client::legacy::Error) -> String {
+    let kind = if is_timeout(error) {
+        "timed out"
+    } else if error.is_connect() {
+        "could not connect"
+    } else {
+        "the connection broke"
+    };
+    told(kind, error)
+}
+
 /// The lookup's refusal, if that is what stopped a connection.
-fn refused_address(error: &reqwest::Error) -> Option<MediaError> {
-    let mut source = std::error::Error::source(error);
+fn refused_address(error: &hyper_util::client::legacy::Error) -> Option<MediaError> {
+    let mut source = error.source();
     while let Some(inner) = source {
         if let Some(refusal) = inner.downcast_ref::<OnlyPrivate>() {
             return Some(not_allowed(&refusal.to_string()));
