@@ -15,6 +15,7 @@
 //! | [`chat`] | dropping chat messages that are not wanted |
 //! | [`manifest`] | the day's manifest and markers |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
+//! | [`rotation`] | a user's tokens: the four steps that renew them |
 //! | [`schedule`] | which days a schedule plans |
 //! | [`stages`] | query, submit, poll, describe, upload, close |
 //!
@@ -32,7 +33,8 @@ pub mod ledger;
 pub mod manifest;
 pub mod reason;
 pub mod reconcile;
+pub mod rotation;
 pub mod schedule;
 pub mod stages;
 
-pub use callvault_genesys::{api, clock, ids, models, redact};
+pub use callvault_genesys::{api, clock, ids, models, redact, user_secret};
