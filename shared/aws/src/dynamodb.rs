@@ -18,6 +18,7 @@
 //! | `claims` | what is due |
 //! | `jobs` | what spans a batch and its conversations |
 //! | `days` | planning, counting and listing |
+//! | `lineage` | which refresh token of a secret was spent |
 //! | `binding` | what the ledger was made for; whether the table is one |
 //!
 //! What spans items is written in an order that leaves, wherever it is cut off, only what is done again by itself: a
@@ -37,6 +38,7 @@ mod fault;
 mod item;
 mod jobs;
 mod lanes;
+mod lineage;
 mod place;
 mod puts;
 pub mod schema;

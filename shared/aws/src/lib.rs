@@ -5,7 +5,7 @@
 //! | [`config`] | the SDK's configuration: time-outs, retries, one HTTP stack |
 //! | [`dynamodb`] | the ledger's rows in one table |
 //! | [`s3`] | the archive's objects in one bucket |
-//! | [`secrets`] | Genesys credentials in a secret |
+//! | [`secrets`] | Genesys credentials in a secret, and the versions of one that is rotated |
 //!
 //! Must never decide what happens to a row (that is the state machine's), nor what is archived where.
 

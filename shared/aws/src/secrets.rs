@@ -1,7 +1,9 @@
-//! Genesys credentials in a secret of Secrets Manager.
+//! Secrets Manager: Genesys credentials in a secret, and the versions of one that is rotated (`versions`).
 //!
 //! The secret is JSON: `{"clientId": ..., "clientSecret": ..., "region": ...}`; what else it holds is left alone. Must
 //! never show content: not in an error, not in a log, not in Debug.
+
+mod versions;
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
@@ -11,6 +13,8 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+pub use versions::SecretVersions;
 
 /// What signs in at Genesys.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! | `operations` | what each call asks and how its answer is read |
 //! | `send` | sending until answered: sign-in, limiter, retries, deadline |
 //! | `voicemails` | the same for voicemail, which needs a user's token |
+//! | `own` | whether a user's token may read voicemail |
 //! | `token` | the client's access token, single flight |
 //! | `given` | a user's access token, kept by somebody else |
 //! | `user` | spending a user's code or refresh token, once |
@@ -24,6 +25,7 @@ mod limiter;
 mod media;
 mod media_client;
 mod operations;
+mod own;
 mod send;
 #[cfg(test)]
 mod tests;

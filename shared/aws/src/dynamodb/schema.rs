@@ -7,6 +7,7 @@
 //! | a day that has conversations | `days` | `known/DAY` |
 //! | a batch job | `batch/JOB` | `batch/JOB` |
 //! | what the ledger was made for | `bound` | `bound` |
+//! | the newest exchange of a secret's refresh token | `rotation/ARN` | `rotation/ARN` |
 //!
 //! The table keeps new images in its stream; [`WAKE`] is what a filter on it looks at.
 
@@ -48,3 +49,5 @@ pub const COPY_INDEX: &str = "copy-due";
 pub const DAYS: &str = "days";
 /// Both keys of the item that says what the ledger was made for.
 pub const BOUND: &str = "bound";
+/// Both keys of the item that says which refresh token of a secret was spent begin like this.
+pub const ROTATION: &str = "rotation/";

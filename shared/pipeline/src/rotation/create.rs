@@ -69,7 +69,13 @@ impl Rotation {
             if self.pending(order).await?.is_some() {
                 return Ok(Done::new(Outcome::NothingToDo));
             }
-            let known = self.look(order, described).await?;
+            // Before anything else: what is read after it is at least as new, and the claim is conditional on it.
+            let entry = self.lineage.newest(&described.arn).await?;
+            let for_us = entry.as_ref().is_some_and(|entry| entry.generation.version == order.version);
+            if for_us && self.pending(order).await?.is_some() {
+                return Ok(Done::new(Outcome::NothingToDo));
+            }
+            let known = self.look(order, described, entry).await?;
             let now = self.clock.now();
             if let Some(generation) = known.entry.as_ref().map(|entry| &entry.generation)
                 && generation.state == Spending::Exchanging
@@ -95,7 +101,7 @@ impl Rotation {
 
     /// Everything that may hold a token newer than the current one, the rescue secret first: what is there is there because
     /// a version refused it.
-    async fn look(&self, order: &Order, described: &Described) -> Result<Known, RotationFault> {
+    async fn look(&self, order: &Order, described: &Described, entry: Option<Entry>) -> Result<Known, RotationFault> {
         let none = || super::ports::StoreFault::Missing {
             id: described.name.clone(),
             detail: "no current value: sign in with `callvault login --secret ID`".to_owned(),
@@ -103,7 +109,6 @@ impl Rotation {
         let current = self.secrets.value(&order.secret, Wanted::Stage(CURRENT)).await?.ok_or_else(none)?;
         let current = parsed(&current, "current")?;
         let base = Fingerprint::of_document(&current);
-        let entry = self.lineage.newest(&described.arn).await?;
         let rescued = self.secrets.rescued(described).await?;
         let mut others: Vec<Other> = rescued.as_ref().and_then(Other::rescued).into_iter().collect();
         for version in earlier(described, &order.version, entry.as_ref()) {

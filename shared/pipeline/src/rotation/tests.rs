@@ -22,8 +22,8 @@ async fn a_rotation_spends_one_token_and_keeps_what_belongs_to_others() {
         [
             "describe",
             "value pending",
-            "value AWSCURRENT",
             "newest",
+            "value AWSCURRENT",
             "rescued",
             "write exchanging",
             "exchange",
