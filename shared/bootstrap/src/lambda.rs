@@ -49,7 +49,7 @@ pub const FOR_STAND_INS: &[&str] = &["GENESYS_URL", "GENESYS_CLIENT_ID", "GENESY
 pub struct Function {
     /// Its name: that of its folder, package and binary.
     pub name: &'static str,
-    /// The stages it runs; the first one names its metrics.
+    /// The stages it runs, if any; the first one names its metrics.
     pub stages: &'static [Stage],
     /// The environment variables it reads, [`FOR_STAND_INS`] apart.
     pub settings: &'static [&'static str],
@@ -61,13 +61,13 @@ pub struct Function {
 
 impl Function {
     /// A setting, if the function reads it.
-    fn lookup(&self, name: &str) -> Option<String> {
+    pub fn lookup(&self, name: &str) -> Option<String> {
         let reads = self.settings.contains(&name) || (self.source && FOR_STAND_INS.contains(&name));
         reads.then(|| system::environment(name)).flatten()
     }
 }
 
-/// Runs a function until its instance ends.
+/// Runs a function of stages until its instance ends.
 ///
 /// # Errors
 /// When the runtime's own API cannot be used.
@@ -75,13 +75,29 @@ pub async fn run(
     function: &'static Function,
     handle: impl AsyncFn(&Value, &mut Work<'_>) -> Result<Value, Refusal>,
 ) -> Result<(), lambda_runtime::Error> {
+    let connect = async || Box::pin(Parts::connect(function, |name| function.lookup(name))).await;
+    serve(function, connect, async |parts: &Parts, payload: &Value, context: &Context| {
+        invoke(function, parts, payload, context, &handle).await
+    })
+    .await
+}
+
+/// Runs a function until its instance ends: `connect` makes what the instance keeps, `invoke` is one invocation.
+///
+/// # Errors
+/// When the runtime's own API cannot be used.
+pub async fn serve<P>(
+    function: &'static Function,
+    connect: impl AsyncFn() -> Result<P, Refusal>,
+    invoke: impl AsyncFn(&P, &Value, &Context) -> Result<Value, Refusal>,
+) -> Result<(), lambda_runtime::Error> {
     let level = function.lookup(LOG_LEVEL).unwrap_or_else(|| "info".to_owned()).to_ascii_lowercase();
     let known = logging::LEVELS.contains(&level.as_str());
     logging::start_for_lambda(if known { &level } else { "info" });
-    let parts: OnceCell<Parts> = OnceCell::new();
+    let parts: OnceCell<P> = OnceCell::new();
     let connect = || async {
         match known {
-            true => Box::pin(Parts::connect(function, |name| function.lookup(name))).await,
+            true => connect().await,
             false => Err(Refusal::level(&level)),
         }
     };
@@ -101,7 +117,7 @@ pub async fn run(
         );
         let work = async {
             let answer = match parts.get_or_try_init(connect).await {
-                Ok(parts) => invoke(function, parts, &payload, &context, &handle).await,
+                Ok(parts) => invoke(parts, &payload, &context).await,
                 Err(refusal) => Err(refusal),
             };
             if let Err(Refusal { code, message }) = &answer {
@@ -144,7 +160,7 @@ async fn invoke(
 }
 
 /// Metrics are lines on stdout, in one write each: nothing else may stand in the middle of one.
-fn write(lines: &[Value]) {
+pub fn write(lines: &[Value]) {
     let mut out = std::io::stdout().lock();
     for line in lines {
         let _ = out.write_all(format!("{line}\n").as_bytes());

@@ -40,8 +40,15 @@ pub fn start(filter: Option<&str>, json: bool) -> Result<(), String> {
 /// SDK's warnings are whole answers, and the runtime repeats our errors without the invocation's id.
 pub fn start_for_lambda(level: &str) {
     let others = if level == "error" { "error" } else { "warn" };
-    let targets =
-        ["callvault", "query_conversations", "submit_batches", "poll_batches", "upload_recordings", "close_days"];
+    let targets = [
+        "callvault",
+        "query_conversations",
+        "submit_batches",
+        "poll_batches",
+        "upload_recordings",
+        "close_days",
+        "rotate_token",
+    ];
     let ours: String = targets.iter().map(|target| format!(",{target}={level}")).collect();
     // Not an `EnvFilter`: its regular expressions are a tenth of a function's size.
     let filter = Targets::from_str(&format!("{others},aws=off,lambda_runtime=off{ours}")).unwrap_or_default();

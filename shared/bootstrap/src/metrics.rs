@@ -12,7 +12,12 @@
 //! | `ApiBudgetLeft` | environment and stage | Count | functions that talk to Genesys |
 //! | `StageFaults` | environment; environment and stage | Count | every function, 0 where all is well |
 //!
+//! | `SignInsNeeded`, `PairsNotSaved` | environment | Count | rotate-token, 0 where all is well |
+//! | `TokenSecondsLeft` | environment | Seconds | rotate-token; whoever reads the token may too ([`rotation`]) |
+//!
 //! An invocation writes one line for each of its stages, the first with its counts, and one for each reason.
+
+pub mod rotation;
 
 use callvault_pipeline::ledger::Stage;
 use callvault_pipeline::stages::Report;
@@ -85,9 +90,8 @@ struct Line {
 }
 
 impl Line {
-    fn new(measured: &Measured<'_>) -> Self {
+    fn new(environment: &str, function: &str, request_id: &str) -> Self {
         let mut fields = Map::new();
-        let Measured { environment, function, request_id, .. } = measured;
         for (name, value) in [(ENVIRONMENT, environment), ("function", function), ("request_id", request_id)] {
             fields.insert(name.to_owned(), json!(value));
         }
@@ -120,8 +124,9 @@ impl Line {
 /// The lines of an invocation.
 pub fn lines(at: Timestamp, measured: &Measured<'_>) -> Vec<Value> {
     let mut lines = Vec::new();
+    let new = || Line::new(measured.environment, measured.function, measured.request_id);
     for (place, stage) in measured.stages.iter().enumerate() {
-        let mut line = Line::new(measured);
+        let mut line = new();
         line.field(STAGE, json!(stage.as_str()));
         if place == 0 {
             line.metrics(&[&[ENVIRONMENT]], &counts(measured));
@@ -142,7 +147,7 @@ pub fn lines(at: Timestamp, measured: &Measured<'_>) -> Vec<Value> {
         lines.push(line.finish(at));
     }
     for (reason, count) in measured.report.parked_by.iter() {
-        let mut line = Line::new(measured);
+        let mut line = new();
         line.field(REASON, json!(reason.code()));
         line.metrics(&[&[ENVIRONMENT, REASON]], &[(PARKED, "Count", count)]);
         lines.push(line.finish(at));
@@ -173,7 +178,7 @@ fn counts(measured: &Measured<'_>) -> Vec<(&'static str, &'static str, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use callvault_pipeline::reason::{ByReason, Reason};
     use std::collections::BTreeSet;
@@ -193,7 +198,7 @@ mod tests {
 
     /// Holds a line against the specification (CloudWatch user guide, "Embedded metric format specification"); answers
     /// each metric with its dimensions.
-    fn checked(line: &Value) -> Vec<(String, Vec<String>)> {
+    pub(super) fn checked(line: &Value) -> Vec<(String, Vec<String>)> {
         const UNITS: [&str; 4] = ["Count", "Bytes", "Seconds", "None"];
         let root = line.as_object().unwrap();
         assert!(root["_aws"]["Timestamp"].is_u64(), "milliseconds since 1970");

@@ -63,6 +63,18 @@ pub enum Step {
     Finish,
 }
 
+impl Step {
+    /// As Secrets Manager sends it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
+        }
+    }
+}
+
 impl FromStr for Step {
     type Err = ();
 

@@ -1,0 +1,41 @@
+//! What the function takes from Secrets Manager, and what it refuses.
+
+use callvault_pipeline::rotation::Step;
+use rotate_token::event::read;
+use serde_json::{Value, json};
+
+#[test]
+fn an_order_is_read_in_both_spellings_and_with_what_is_added() {
+    for step in ["testSecret", "test_secret"] {
+        let event = json!({ "Step": step, "SecretId": "s", "ClientRequestToken": "t", "RotationToken": "r", "New": 1 });
+        let order = read(&event).unwrap();
+        assert_eq!((order.step, order.secret.as_str(), order.version.as_str()), (Step::Test, "s", "t"));
+    }
+}
+
+#[test]
+fn what_is_no_order_is_refused_with_what_is_expected() {
+    let good = json!({ "Step": "createSecret", "SecretId": "s", "ClientRequestToken": "t" });
+    assert!(read(&good).is_ok());
+    for name in ["Step", "SecretId", "ClientRequestToken"] {
+        for wrong in [Value::Null, json!(7), json!(""), json!("a\nb"), json!(["x"]), json!("x".repeat(3000))] {
+            let mut event = good.clone();
+            event[name] = wrong;
+            let refusal = read(&event).unwrap_err();
+            assert_eq!(refusal.code, "event-malformed", "{event}");
+            assert!(refusal.message.contains(name) && refusal.message.contains("expected"), "{}", refusal.message);
+            assert!(refusal.message.len() < 300);
+        }
+        let mut event = good.clone();
+        event.as_object_mut().unwrap().remove(name);
+        assert_eq!(read(&event).unwrap_err().code, "event-malformed");
+    }
+    for event in [json!(null), json!([]), json!("createSecret"), json!({})] {
+        assert_eq!(read(&event).unwrap_err().code, "event-malformed");
+    }
+    for step in ["rotateSecret", "create", "CREATESECRET"] {
+        let refusal = read(&json!({ "Step": step, "SecretId": "s", "ClientRequestToken": "t" })).unwrap_err();
+        assert_eq!(refusal.code, "unknown-step");
+        assert!(refusal.message.contains(step) && refusal.message.contains("finishSecret"));
+    }
+}
