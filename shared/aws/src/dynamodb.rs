@@ -19,6 +19,7 @@
 //! | `jobs` | what spans a batch and its conversations |
 //! | `days` | planning, counting and listing |
 //! | `lineage` | which refresh token of a secret was spent |
+//! | `voicemails` | rows about voicemail: adding, finding, counting |
 //! | `binding` | what the ledger was made for; whether the table is one |
 //!
 //! What spans items is written in an order that leaves, wherever it is cut off, only what is done again by itself: a
@@ -45,6 +46,7 @@ pub mod schema;
 mod seen;
 mod stored;
 mod table;
+mod voicemails;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as Guarded};
@@ -56,6 +58,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -227,5 +230,21 @@ impl Ledger for DynamoLedger {
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         self.first_due(stage).await
+    }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        self.note(notice, now).await
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        self.meet_voicemails(found, now).await
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        self.voicemails_of(conversation).await
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        self.count_voicemails().await
     }
 }

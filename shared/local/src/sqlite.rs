@@ -23,6 +23,7 @@ use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Settlement};
 use callvault_pipeline::ledger::rows::{self, Rows};
+use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
 
@@ -193,5 +194,24 @@ impl Ledger for SqliteLedger {
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         self.ask(move |table| table.next_due(stage)).await
+    }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        let notice = notice.clone();
+        self.ask(move |table| rows::note_voicemail(table, &notice, now)).await
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        let found = found.to_vec();
+        self.ask(move |table| rows::add_voicemails(table, &found, now)).await
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        let conversation = conversation.clone();
+        self.ask(move |table| table.voicemails(&conversation)).await
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        self.ask(|table| table.voicemail_counts()).await
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger: rows, and the port through which they are kept.
 //!
-//! A row is a fact (a day, a conversation, a batch job, a recording) with a state, an attempt number and, while
+//! A row is a fact (a day, a conversation, a batch job, a recording, a voicemail) with a state, an attempt number and, while
 //! something is still to be done with it, a time when that is due. A claim is a lease: it moves the due time to the
 //! lease's end, so whoever dies holding it loses it then. The attempt number fences: settling with an old one is
 //! answered [`Settled::Stale`] and changes nothing.
@@ -12,6 +12,7 @@ pub mod machine;
 pub mod memory;
 mod row;
 pub mod rows;
+pub mod voicemail;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::day::Day;
 use crate::facts::NewConversation;
 use crate::ids::{BatchJobId, ConversationId};
 use machine::{Delivery, Settlement};
+use voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 
 /// What became of a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,20 @@ pub trait Ledger: Send + Sync {
 
     /// When the next row is due for `stage`; `None` when none ever is.
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError>;
+
+    /// Records that voicemail was left in a conversation. Answers whether that was new, or makes something due again
+    /// that was given up.
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError>;
+
+    /// Adds messages that were listed at the source; those that have a row are left as they are, unless they were given
+    /// up long ago. Returns how many are new, or due again.
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError>;
+
+    /// The notice about a conversation's voicemail, then its messages; empty when none is known.
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError>;
+
+    /// The numbers of all voicemail. Reads as much as there is.
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError>;
 }
 
 /// Why a ledger cannot go on. All kinds stop the program: work goes on from the ledger's last state.

@@ -86,7 +86,7 @@ pub fn parked(row: &Row, family_has_parked_recording: bool) -> Option<Parked> {
         RowKey::Recording(conversation, id) => {
             Some(Parked { conversation: conversation.clone(), recording: Some(id.clone()), reason })
         }
-        RowKey::Day(_) | RowKey::Batch(_) => None,
+        RowKey::Day(_) | RowKey::Batch(_) | RowKey::Notice(_) | RowKey::Voicemail(..) => None,
     }
 }
 

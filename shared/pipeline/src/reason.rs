@@ -59,6 +59,16 @@ reasons! {
     UnreadableAnswer = "unreadable-answer", "update callvault, or report the answer's shape";
     /// What the source gave as its id cannot be one.
     UnreadableId = "unreadable-id", "report it: the id is not one";
+    /// An event told of a voicemail, and for a day no mailbox listed it.
+    NotListed = "voicemail-not-listed", "it was deleted before it could be copied, or lies in a mailbox that the signed-in user does not see";
+    /// An event told of a voicemail and named neither a queue nor a user, and the signed-in user is in no group.
+    NoMailbox = "no-mailbox", "put the signed-in user into the group, or name the group in VOICEMAIL_GROUPS";
+    /// The signed-in user may not list or read it.
+    VoicemailForbidden = "voicemail-forbidden", "give the signed-in user voicemail:acdvoicemail:view and the scope voicemail; the sweep tries again after a day";
+    /// The source prepares its file for ever.
+    MediaNotReady = "media-not-ready", "listen to it in Genesys Cloud; the sweep tries again after a day";
+    /// A voicemail that was left for one user: no other user can read it.
+    DirectVoicemail = "direct-voicemail", "nothing: only the user it was left for can reach it";
     /// Left out by `REQUIRE_AGENT`.
     NoAgent = "no-agent", "nothing: REQUIRE_AGENT leaves it out";
     /// Left out by `QUEUE_IDS`.

@@ -99,7 +99,7 @@ impl DynamoLedger {
     }
 
     /// The same, where the item is thought to be `known`.
-    async fn change_from<T>(
+    pub(super) async fn change_from<T>(
         &self,
         place: &Place,
         known: Option<Item>,
@@ -186,6 +186,7 @@ impl DynamoLedger {
             RowKey::Day(day) => Ok(Some(Place::day(*day))),
             RowKey::Batch(job) => Ok(Some(Place::batch(job))),
             RowKey::Conversation(id) | RowKey::Recording(id, _) => self.find(id).await,
+            RowKey::Notice(id) | RowKey::Voicemail(id, _) => Ok(Some(Place::voicemail(id, key))),
         }
     }
 

@@ -36,6 +36,11 @@ impl Place {
         Self { pk: partition(day, shard(id)), sk: RowKey::Conversation(id.clone()).to_string() }
     }
 
+    /// Of a row about the voicemail of a conversation. Each is an item of its own: they are decided on one by one.
+    pub(super) fn voicemail(conversation: &ConversationId, key: &RowKey) -> Self {
+        Self { pk: voicemail_partition(shard(conversation)), sk: key.to_string() }
+    }
+
     pub(super) fn bound() -> Self {
         Self { pk: schema::BOUND.to_owned(), sk: schema::BOUND.to_owned() }
     }
@@ -57,6 +62,11 @@ pub(super) const KNOWN: &str = "known/";
 /// One of a day's partitions.
 pub(super) fn partition(day: Day, shard: u8) -> String {
     format!("{day}#{shard:x}")
+}
+
+/// One of the partitions of all voicemail.
+pub(super) fn voicemail_partition(shard: u8) -> String {
+    format!("voicemail#{shard:x}")
 }
 
 /// Which of a day's partitions a conversation stands in. Ids are mostly hexadecimal, so the first letter spreads them;
@@ -96,7 +106,12 @@ mod tests {
         let day: Day = "2026-01-20".parse().unwrap();
         assert_eq!(Place::family(day, &"b7".parse().unwrap()).day_of_family(), Some(day));
         assert_eq!(Place::family(day, &"b7".parse().unwrap()).pk, "2026-01-20#b");
-        for other in [Place::day(day), Place::known(day), Place::bound(), Place::batch(&"j".parse().unwrap())] {
+        let (id, message) = ("b7".parse().unwrap(), "m".parse().unwrap());
+        let voicemail = Place::voicemail(&id, &RowKey::Voicemail(id.clone(), message));
+        assert_eq!((voicemail.pk.as_str(), voicemail.sk.as_str()), ("voicemail#b", "voicemail/b7/m"));
+        for other in
+            [Place::day(day), Place::known(day), Place::bound(), Place::batch(&"j".parse().unwrap()), voicemail]
+        {
             assert_eq!(other.day_of_family(), None, "{other:?}");
         }
     }

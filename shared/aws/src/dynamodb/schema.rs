@@ -5,6 +5,8 @@
 //! | a conversation and its recordings | `DAY#s`, s a hexadecimal digit by the id's first letter | `conversation/ID/` |
 //! | a day | `days` | `day/DAY` |
 //! | a day that has conversations | `days` | `known/DAY` |
+//! | what was said of a conversation's voicemail | `voicemail#s`, the same | `voicemail/ID/` |
+//! | a voicemail message | `voicemail#s`, the same | `voicemail/ID/MESSAGE` |
 //! | a batch job | `batch/JOB` | `batch/JOB` |
 //! | what the ledger was made for | `bound` | `bound` |
 //! | the newest exchange of a secret's refresh token | `rotation/ARN` | `rotation/ARN` |
@@ -25,7 +27,7 @@ pub const STATE: &str = "state";
 pub const ROWS: &str = "rows";
 /// There while a conversation or recording of the item is not terminal, number 1.
 pub const OPEN: &str = "open";
-/// Stage of a day's, batch's or conversation's work, text; partition key of [`WORK_INDEX`].
+/// Stage of a day's, batch's, conversation's or voicemail's work, text; partition key of [`WORK_INDEX`].
 pub const WORK: &str = "work";
 /// When that is due, milliseconds since 1970; sort key of [`WORK_INDEX`].
 pub const DUE: &str = "due";

@@ -111,6 +111,16 @@ const STEPS: &[&str] = &[
     DROP INDEX facts_key;
     CREATE UNIQUE INDEX facts_key ON facts (key) WHERE kind <> 'recording' AND kind <> 'conversation';
 "#,
+    r#"
+    -- Voicemail: the rows need nothing but a view. Their number tells older programs that they cannot read them.
+    CREATE VIEW voicemails AS
+        SELECT substr(key, 11, instr(substr(key, 11), '/') - 1) AS conversation,
+               substr(key, 11 + instr(substr(key, 11), '/')) AS message,
+               day, state, reason, tries, bytes, json_extract(fact, '$.created') AS created_at,
+               json_extract(fact, '$.object.key') AS object, json_extract(fact, '$.orders') AS orders,
+               json_extract(fact, '$.detail') AS detail
+        FROM facts WHERE kind = 'voicemail';
+"#,
 ];
 
 /// Brings the file to the newest schema.

@@ -6,6 +6,7 @@
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
 use callvault_pipeline::ledger::rows::Rows;
+use callvault_pipeline::ledger::voicemail::VoicemailCounts;
 use callvault_pipeline::ledger::{Counts, Fact, HolderId, LedgerError, Listing, Row, RowKey, Stage, Work, machine};
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, params};
@@ -126,10 +127,38 @@ impl<'a> Table<'a> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
     }
 
-    /// Takes a conversation that is in a day beside its new one there, with its recordings: one that was left out may be
-    /// found on another day later, where its start cannot be read. Whether there was one.
+    /// The notice about a conversation's voicemail, then its messages.
+    pub(super) fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        let (first, end) = (format!("voicemail/{conversation}/"), format!("voicemail/{conversation}0"));
+        self.select(&format!("WHERE {OF_NO_CONVERSATION} AND key >= ?1 AND key < ?2 ORDER BY key"), params![first, end])
+    }
+
+    /// Row by row: the facts say what is counted.
+    pub(super) fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        let mut counts = VoicemailCounts::default();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM facts WHERE {OF_NO_CONVERSATION} AND key >= 'voicemail/' AND key < 'voicemail0'"
+        );
+        let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
+        let mut rows = statement.query([]).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            counts.add(&Stored::read(row).map_err(fault)?.into_row()?);
+        }
+        Ok(counts)
+    }
+
+    /// Takes a row that is in another day to its new day. A conversation goes with its recordings, and is looked for in the
+    /// days beside its new one: one that was left out may be found on another day later, where its start cannot be read.
+    /// Whether there was one.
     fn change_day(&self, row: &Row) -> Result<bool, LedgerError> {
-        let RowKey::Conversation(id) = &row.key else { return Ok(false) };
+        let id = match &row.key {
+            RowKey::Conversation(id) => id,
+            RowKey::Recording(..) => return Ok(false),
+            key => {
+                let sql = format!("UPDATE facts SET day = ?2 WHERE {OF_NO_CONVERSATION} AND key = ?1");
+                return Ok(self.execute(&sql, params![key.to_string(), row.day.to_string()])? > 0);
+            }
+        };
         let (first, end) = family(id);
         for day in beside(row.day) {
             let sql = "UPDATE facts SET day = ?4 WHERE day = ?1 AND key >= ?2 AND key < ?3";
@@ -198,6 +227,9 @@ impl Rows for Table<'_> {
             Fact::Batch(_) => ("batch", false),
             Fact::Conversation(_) => ("conversation", !row.is_terminal()),
             Fact::Recording(_) => ("recording", !row.is_terminal()),
+            // Open for nobody's day.
+            Fact::Notice(_) => ("notice", false),
+            Fact::Voicemail(_) => ("voicemail", false),
         };
         let fact = serde_json::to_string(&row.fact)
             .map_err(|error| LedgerError::Unreadable { key: row.key.to_string(), detail: error.to_string() })?;

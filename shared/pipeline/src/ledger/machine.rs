@@ -7,6 +7,7 @@
 //! | `batches` | what a job does to its conversations and recordings |
 //! | `settling` | what a settlement does to a row and its family |
 //! | `family` | a conversation's rows together |
+//! | `voicemails` | notices and messages: made, met again, settled |
 //!
 //! Ledgers only load rows, call these functions and write what comes back. What must stay true is stated here once:
 //! - a conversation that is not settled has work, or sits in a running batch that lists it;
@@ -17,6 +18,7 @@ mod batches;
 mod family;
 mod rows;
 mod settling;
+mod voicemails;
 mod words;
 
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
 pub use rows::{add, claim, is_left_out, is_wanted_now, plan, release, renew, reopen};
 pub use settling::settle;
+pub use voicemails::{meet, note};
 pub use words::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
 
 /// A conversation goes into a batch again at most this often, because something of it was not delivered, before that is

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::machine::{Delivery, Settlement};
 use super::rows::{self, Rows};
+use super::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use super::{Counts, Fact, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use crate::day::Day;
 use crate::facts::NewConversation;
@@ -185,5 +186,24 @@ impl Ledger for MemoryLedger {
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         Ok(self.table().0.values().filter_map(|row| due_for(row, stage)).min())
+    }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        rows::note_voicemail(&mut *self.table(), notice, now)
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        rows::add_voicemails(&mut *self.table(), found, now)
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        let table = self.table();
+        Ok(table.0.values().filter(|row| row.key.voicemail_of() == Some(conversation)).cloned().collect())
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        let mut counts = VoicemailCounts::default();
+        self.table().0.values().for_each(|row| counts.add(row));
+        Ok(counts)
     }
 }

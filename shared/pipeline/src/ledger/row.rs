@@ -6,9 +6,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::voicemail::{NoticeFact, VoicemailFact};
 use crate::day::Day;
 use crate::facts::Facts;
-use crate::ids::{BatchJobId, ConversationId, RecordingId};
+use crate::ids::{BatchJobId, ConversationId, RecordingId, VoicemailId};
 use crate::kind::Kind;
 use crate::layout::Key;
 use crate::models::RecordingMetadata;
@@ -30,11 +31,14 @@ pub enum Stage {
     Upload,
     /// Days to be closed.
     Close,
+    /// Voicemail to be found, copied and settled at the source.
+    Voicemail,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 6] = [Self::Query, Self::Submit, Self::Poll, Self::Describe, Self::Upload, Self::Close];
+    pub const ALL: [Self; 7] =
+        [Self::Query, Self::Submit, Self::Poll, Self::Describe, Self::Upload, Self::Close, Self::Voicemail];
 
     /// The stage's word.
     pub fn as_str(self) -> &'static str {
@@ -45,6 +49,7 @@ impl Stage {
             Self::Describe => "describe",
             Self::Upload => "upload",
             Self::Close => "close",
+            Self::Voicemail => "voicemail",
         }
     }
 }
@@ -60,14 +65,26 @@ pub enum RowKey {
     Conversation(ConversationId),
     /// A recording of a conversation.
     Recording(ConversationId, RecordingId),
+    /// That voicemail was left in a conversation.
+    Notice(ConversationId),
+    /// A voicemail message of a conversation.
+    Voicemail(ConversationId, VoicemailId),
 }
 
 impl RowKey {
-    /// The conversation whose family the row belongs to.
+    /// The conversation whose family the row belongs to. Voicemail belongs to none: see [`super::voicemail`].
     pub fn conversation(&self) -> Option<&ConversationId> {
         match self {
             Self::Conversation(id) | Self::Recording(id, _) => Some(id),
-            Self::Day(_) | Self::Batch(_) => None,
+            Self::Day(_) | Self::Batch(_) | Self::Notice(_) | Self::Voicemail(..) => None,
+        }
+    }
+
+    /// The conversation whose voicemail the row is about.
+    pub fn voicemail_of(&self) -> Option<&ConversationId> {
+        match self {
+            Self::Notice(id) | Self::Voicemail(id, _) => Some(id),
+            Self::Day(_) | Self::Batch(_) | Self::Conversation(_) | Self::Recording(..) => None,
         }
     }
 }
@@ -80,6 +97,8 @@ impl fmt::Display for RowKey {
             // The slash at the end keeps a family together: no other key sorts between it and its recordings.
             Self::Conversation(id) => write!(f, "conversation/{id}/"),
             Self::Recording(conversation, id) => write!(f, "conversation/{conversation}/{id}"),
+            Self::Notice(id) => write!(f, "voicemail/{id}/"),
+            Self::Voicemail(conversation, id) => write!(f, "voicemail/{conversation}/{id}"),
         }
     }
 }
@@ -95,6 +114,11 @@ impl FromStr for RowKey {
             ["conversation", id, ""] => id.parse().map(Self::Conversation).map_err(|_| wrong(())),
             ["conversation", id, recording] => match (id.parse(), recording.parse()) {
                 (Ok(id), Ok(recording)) => Ok(Self::Recording(id, recording)),
+                _ => Err(wrong(())),
+            },
+            ["voicemail", id, ""] => id.parse().map(Self::Notice).map_err(|_| wrong(())),
+            ["voicemail", id, message] => match (id.parse(), message.parse()) {
+                (Ok(id), Ok(message)) => Ok(Self::Voicemail(id, message)),
                 _ => Err(wrong(())),
             },
             _ => Err(wrong(())),
@@ -146,7 +170,7 @@ pub struct Row {
     pub fact: Fact,
 }
 
-/// A fact of one of four kinds.
+/// A fact of one of six kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "row", rename_all = "lowercase")]
 pub enum Fact {
@@ -158,6 +182,10 @@ pub enum Fact {
     Conversation(Box<ConversationFact>),
     /// A recording.
     Recording(RecordingFact),
+    /// That voicemail was left in a conversation.
+    Notice(NoticeFact),
+    /// A voicemail message.
+    Voicemail(Box<VoicemailFact>),
 }
 
 /// Where a day is.
@@ -396,6 +424,8 @@ impl Row {
             Fact::Batch(batch) => batch.done,
             Fact::Conversation(conversation) => matches!(conversation.state, ConversationState::Settled(_)),
             Fact::Recording(recording) => recording.state.is_terminal(),
+            Fact::Notice(notice) => notice.state.is_terminal(),
+            Fact::Voicemail(voicemail) => voicemail.state.is_terminal(),
         }
     }
 
@@ -419,6 +449,8 @@ impl Row {
                 ConversationState::Settled(Outcome::Parked(_)) => "parked",
             },
             Fact::Recording(recording) => recording.state.word(),
+            Fact::Notice(notice) => notice.state.word(),
+            Fact::Voicemail(voicemail) => voicemail.state.word(),
         }
     }
 
@@ -430,6 +462,8 @@ impl Row {
                 _ => None,
             },
             Fact::Recording(recording) => recording.state.reason(),
+            Fact::Notice(notice) => notice.state.reason(),
+            Fact::Voicemail(voicemail) => voicemail.state.reason(),
             Fact::Day(_) | Fact::Batch(_) => None,
         }
     }
@@ -438,6 +472,7 @@ impl Row {
     pub fn bytes(&self) -> u64 {
         match &self.fact {
             Fact::Recording(recording) => recording.objects.iter().map(|object| object.bytes).sum(),
+            Fact::Voicemail(voicemail) => voicemail.object.as_ref().map_or(0, |object| object.bytes),
             _ => 0,
         }
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::machine::{self, Delivery, Settlement};
 use super::row::{Fact, HolderId, Row, RowKey, Stage};
+use super::voicemail::{FoundVoicemail, Notice};
 use super::{LedgerError, Settled};
 use crate::day::Day;
 use crate::facts::NewConversation;
@@ -135,6 +136,28 @@ fn family_for(rows: &impl Rows, row: &Row, settlement: &Settlement) -> Result<Ve
         }
         _ => row.key.conversation().map_or_else(|| Ok(Vec::new()), |id| rows.family(id)),
     }
+}
+
+/// [`super::Ledger::note_voicemail`].
+pub fn note_voicemail(rows: &mut impl Rows, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+    let existing = rows.get(&RowKey::Notice(notice.conversation.clone()))?;
+    match machine::note(existing.as_ref(), notice, now) {
+        Some(row) => rows.put(&row).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// [`super::Ledger::add_voicemails`].
+pub fn add_voicemails(rows: &mut impl Rows, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+    let mut added = 0;
+    for one in found {
+        let existing = rows.get(&RowKey::Voicemail(one.conversation.clone(), one.message.clone()))?;
+        if let Some(row) = machine::meet(existing.as_ref(), one, now) {
+            rows.put(&row)?;
+            added += 1;
+        }
+    }
+    Ok(added)
 }
 
 /// [`super::Ledger::submitted`].

@@ -3,7 +3,7 @@
 use super::batches;
 use super::family::{conversation_of, merged, recording_state, recordings};
 use super::words::{Look, Next, ParkedRecording, Settlement};
-use super::{MOST_LOSSES, SAFETY};
+use super::{MOST_LOSSES, SAFETY, voicemails};
 use crate::ids::ConversationId;
 use crate::ledger::Settled;
 use crate::ledger::row::{
@@ -30,6 +30,8 @@ pub fn settle(row: &Row, attempt: u32, settlement: &Settlement, family: &[Row], 
         (Fact::Conversation(fact), Settlement::Looked(look)) => look_at(row, fact, look, family, now),
         (Fact::Conversation(fact), Settlement::GivenUp(reason)) => give_up(row, fact, *reason, family),
         (Fact::Recording(fact), settlement) => settle_recording(row, fact, settlement, family, now),
+        (Fact::Notice(fact), settlement) => voicemails::settle_notice(row, fact, settlement),
+        (Fact::Voicemail(fact), settlement) => voicemails::settle_voicemail(row, fact, settlement, now),
         _ => return (Settled::Stale, Vec::new()),
     };
     (Settled::Done, rows)

@@ -1,9 +1,12 @@
 //! What can happen to a row, in the words of the stages.
 
+use std::collections::BTreeMap;
+
 use crate::ids::ConversationId;
 use crate::ids::RecordingId;
 use crate::kind::Kind;
 use crate::ledger::row::{Marker, Outcome, RecordingState, Steady, StoredObject};
+use crate::ledger::voicemail::{Carried, Order};
 use crate::models::RecordingMetadata;
 use crate::reason::Reason;
 use jiff::Timestamp;
@@ -46,7 +49,7 @@ pub enum Settlement {
     GivenUp(Reason),
     /// A recording is in the archive, whole and proved.
     Stored(Vec<StoredObject>),
-    /// A recording cannot be copied.
+    /// A recording or a voicemail cannot be copied, or a notice's voicemail not be found.
     Parked {
         /// Why.
         reason: Reason,
@@ -54,6 +57,43 @@ pub enum Settlement {
         detail: String,
         /// What of it is in the archive all the same.
         objects: Vec<StoredObject>,
+    },
+    /// A notice: every message it tells of has a row.
+    Found,
+    /// A notice or a message: the source is not ready. Due again; counted as a look.
+    NotYet {
+        /// When.
+        due: Timestamp,
+        /// Our words, where something was wrong.
+        detail: Option<String>,
+    },
+    /// A message is in the archive with what is known of it, whole and proved. Its claim goes on.
+    Copied {
+        /// The message.
+        object: StoredObject,
+        /// What is known of it.
+        metadata: StoredObject,
+    },
+    /// A message's copy, which was recorded, is not there any more or is another: due to be copied again.
+    CopyLost {
+        /// When.
+        due: Timestamp,
+        /// Our words.
+        detail: String,
+    },
+    /// Nothing more is to be done about a message that is in the archive.
+    Moved {
+        /// What became of orders at the source.
+        orders: BTreeMap<Order, Carried>,
+    },
+    /// Orders about a message that is in the archive are still due. Counted as a try.
+    OrdersDue {
+        /// What became of the others.
+        orders: BTreeMap<Order, Carried>,
+        /// When.
+        due: Timestamp,
+        /// Our words, redacted.
+        detail: String,
     },
     /// A recording's URLs are refused, also fresh ones: its conversation must go into a batch again.
     Refused {
