@@ -10,7 +10,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::day::{Calendar, Day};
-use crate::ids::{ConversationId, RecordingId};
+use crate::ids::{ConversationId, RecordingId, VoicemailId};
 use crate::kind::Kind;
 
 /// The default: `{env}/{day}/{kind}/{conversation}_{recording}.{ext}`.
@@ -164,6 +164,37 @@ pub struct Placed<'a> {
     pub variant: Option<&'a str>,
 }
 
+/// What the key of a voicemail is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct PlacedVoicemail<'a> {
+    /// The day it was left.
+    pub day: Day,
+    /// When; decides `{hour}`.
+    pub created: Option<Timestamp>,
+    /// The conversation.
+    pub conversation: &'a ConversationId,
+    /// The message.
+    pub message: &'a VoicemailId,
+    /// Extension, without the dot.
+    pub ext: &'a str,
+    /// Set for content that differs from what is already under the message's own key.
+    pub variant: Option<&'a str>,
+}
+
+/// The folder of voicemail: no [`Kind`] has this word.
+const VOICEMAIL: &str = "voicemail";
+
+/// What stands in the places of a key that are not the day's.
+struct Filling<'a> {
+    day: Day,
+    start: Option<Timestamp>,
+    kind: &'a str,
+    conversation: &'a str,
+    recording: &'a str,
+    ext: &'a str,
+    variant: Option<&'a str>,
+}
+
 /// A checked layout, for one environment and calendar.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -260,7 +291,27 @@ impl Layout {
     /// # Errors
     /// [`NotAKey`] when the pieces are too long together.
     pub fn recording(&self, placed: &Placed<'_>) -> Result<Key, NotAKey> {
-        self.render(&self.pieces, placed).parse()
+        let Placed { day, start, kind, conversation, recording, ext, variant } = *placed;
+        let (kind, conversation, recording) = (kind.as_str(), conversation.as_str(), recording.as_str());
+        self.render(&self.pieces, &Filling { day, start, kind, conversation, recording, ext, variant }).parse()
+    }
+
+    /// The key of a voicemail: as that of a recording, the message in its place, of the kind `voicemail`. Where the
+    /// layout names no kind, a folder of that name stands below the day's, so that no recording has the same key.
+    ///
+    /// # Errors
+    /// [`NotAKey`] when the pieces are too long together.
+    pub fn voicemail(&self, placed: &PlacedVoicemail<'_>) -> Result<Key, NotAKey> {
+        let PlacedVoicemail { day, created, conversation, message, ext, variant } = *placed;
+        let (conversation, recording) = (conversation.as_str(), message.as_str());
+        let filling = Filling { day, start: created, kind: VOICEMAIL, conversation, recording, ext, variant };
+        let key = self.render(&self.pieces, &filling);
+        if self.pieces.contains(&Piece::Place(Place::Kind)) {
+            return key.parse();
+        }
+        let folder = self.folder(day);
+        let rest = key.strip_prefix(&folder).unwrap_or(&key);
+        format!("{folder}{VOICEMAIL}/{rest}").parse()
     }
 
     /// The key of a conversation's metadata object, `metadata/{conversation}.json` in the day's folder.
@@ -308,27 +359,27 @@ impl Layout {
         }
     }
 
-    fn render(&self, pieces: &[Piece], placed: &Placed<'_>) -> String {
+    fn render(&self, pieces: &[Piece], filling: &Filling<'_>) -> String {
         let mut key = String::new();
         for piece in pieces {
             match piece {
                 Piece::Text(text) => key.push_str(text),
                 Piece::Place(Place::Hour) => {
-                    let hour = placed.start.map_or(0, |start| self.calendar.hour_of(start));
+                    let hour = filling.start.map_or(0, |start| self.calendar.hour_of(start));
                     key.push_str(&format!("{hour:02}"));
                 }
-                Piece::Place(Place::Kind) => key.push_str(placed.kind.as_str()),
-                Piece::Place(Place::Conversation) => key.push_str(placed.conversation.as_str()),
+                Piece::Place(Place::Kind) => key.push_str(filling.kind),
+                Piece::Place(Place::Conversation) => key.push_str(filling.conversation),
                 Piece::Place(Place::Recording) => {
-                    key.push_str(placed.recording.as_str());
-                    if let Some(variant) = placed.variant {
+                    key.push_str(filling.recording);
+                    if let Some(variant) = filling.variant {
                         // Ids contain no underscore, so this is nobody else's id.
                         key.push('_');
                         key.push_str(variant);
                     }
                 }
-                Piece::Place(Place::Ext) => key.push_str(placed.ext),
-                Piece::Place(place) => key.push_str(&self.of_the_day(*place, placed.day).unwrap_or_default()),
+                Piece::Place(Place::Ext) => key.push_str(filling.ext),
+                Piece::Place(place) => key.push_str(&self.of_the_day(*place, filling.day).unwrap_or_default()),
             }
         }
         key
@@ -412,85 +463,4 @@ fn day_folder(pieces: &[Piece]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::tz::TimeZone;
-    use proptest::prelude::*;
-
-    fn layout(template: &str) -> Layout {
-        Layout::new(template.parse().unwrap(), "brave", Calendar::new(TimeZone::get("America/Lima").unwrap()))
-    }
-
-    fn key(layout: &Layout, conversation: &str, recording: &str, ext: &str, variant: Option<&str>) -> String {
-        let (conversation, recording) = (conversation.parse().unwrap(), recording.parse().unwrap());
-        let day = "2023-02-03".parse().unwrap();
-        let start = "2023-02-03T05:00:00Z".parse().ok();
-        let placed =
-            Placed { day, start, kind: Kind::Call, conversation: &conversation, recording: &recording, ext, variant };
-        layout.recording(&placed).unwrap().to_string()
-    }
-
-    #[test]
-    fn the_presets_give_the_documented_keys() {
-        let day = layout("day");
-        assert_eq!(key(&day, "c1", "r1", "ogg", None), "brave/2023-02-03/call/c1_r1.ogg");
-        assert_eq!(key(&day, "c1", "r1", "ogg", Some("abc")), "brave/2023-02-03/call/c1_r1_abc.ogg");
-        assert_eq!(day.folder("2023-02-03".parse().unwrap()), "brave/2023-02-03/");
-        let hive = layout("hive");
-        let wanted = "brave/year=2023/month=02/day=03/hour=00/conversation_id=c1/r1.ogg";
-        assert_eq!(key(&hive, "c1", "r1", "ogg", None), wanted);
-        assert_eq!(hive.folder("2023-02-03".parse().unwrap()), "brave/year=2023/month=02/day=03/");
-        let marker = hive.of_day("2023-02-03".parse().unwrap(), "_SUCCESS").unwrap();
-        assert_eq!(marker.as_str(), "brave/year=2023/month=02/day=03/_SUCCESS");
-    }
-
-    #[test]
-    fn the_default_is_the_preset_day() {
-        assert_eq!(Template::default(), "day".parse().unwrap());
-        assert_eq!(Template::default(), DAY.parse().unwrap());
-        assert_eq!((layout("day").to_string(), layout("hive").to_string()), (DAY.to_owned(), HIVE.to_owned()));
-    }
-
-    #[test]
-    fn layouts_that_could_blur_two_recordings_or_two_days_are_refused() {
-        use LayoutError as E;
-        let refused = [
-            ("{env}/{day}/{recording}.{ext}", E::Missing("conversation")),
-            ("{env}/{day}/{conversation}.{ext}", E::Missing("recording")),
-            ("{env}/{day}/{conversation}_{recording}", E::Missing("ext")),
-            ("{env}/{day}/{conversation}{recording}.{ext}", E::Touching),
-            ("{env}/{day}/{conversation}-{recording}.{ext}", E::Touching),
-            ("{env}/{day}/{conversation}_x{recording}.{ext}", E::Touching),
-            ("{env}/{kind}/{day}/{conversation}_{recording}.{ext}", E::NoDayFolder),
-            ("{env}/{conversation}_{recording}.{ext}", E::NoDayFolder),
-            ("{env}/{year}/{month}/{conversation}_{recording}.{ext}", E::NoDayFolder),
-            ("{env}/{day}/{conversation}_{recording}_{recording}.{ext}", E::Repeated("recording")),
-            ("{env}/{day}/../{conversation}_{recording}.{ext}", E::IllegalText),
-            ("/{day}/{conversation}_{recording}.{ext}", E::IllegalText),
-            ("{day}//{conversation}_{recording}.{ext}", E::IllegalText),
-            ("{env}/{date}/{conversation}_{recording}.{ext}", E::UnknownPlaceholder("date".into())),
-            ("{env}/{day/{conversation}_{recording}.{ext}", E::UnknownPlaceholder("day/{conversation".into())),
-            ("{env}/day}/{conversation}_{recording}.{ext}", E::Unbalanced),
-        ];
-        for (template, why) in refused {
-            assert_eq!(template.parse::<Template>().unwrap_err(), why, "{template}");
-        }
-    }
-
-    proptest! {
-        /// Different recordings, extensions or variants never share a key, whatever the accepted layout.
-        #[test]
-        fn keys_are_distinct(
-            a in ("[a-c-]{0,2}[ab]", "[a-c][a-c-]{0,2}", "ogg|json", proptest::option::of("[ab]{1,2}")),
-            b in ("[a-c-]{0,2}[ab]", "[a-c][a-c-]{0,2}", "ogg|json", proptest::option::of("[ab]{1,2}")),
-            which in 0_usize..4,
-        ) {
-            let template = ["day", "hive", "{day}/{conversation}/{recording}.{ext}", "x/{env}_{day}/{ext}/{recording}.{conversation}"][which];
-            let layout = layout(template);
-            let fix = |s: &str| format!("i{s}");
-            let one = key(&layout, &fix(&a.0), &fix(&a.1), &a.2, a.3.as_deref());
-            let two = key(&layout, &fix(&b.0), &fix(&b.1), &b.2, b.3.as_deref());
-            prop_assert_eq!(a == b, one == two);
-        }
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
 //! | [`rotation`] | a user's tokens: the four steps that renew them |
 //! | [`schedule`] | which days a schedule plans |
-//! | [`stages`] | query, submit, poll, describe, upload, close |
+//! | [`stages`] | query, submit, poll, describe, upload, close, voicemail |
 //!
 //! This crate does no I/O of its own: no HTTP, no SQL, no AWS, no environment, no clock. All of that comes in through
 //! ports.

@@ -4,6 +4,7 @@
 //! what is due now and returns; whoever calls it decides when to call again.
 
 mod close;
+mod copying;
 mod describe;
 mod poll;
 mod query;
@@ -11,6 +12,7 @@ mod report;
 mod shift;
 mod submit;
 mod upload;
+mod voicemail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub use report::Report;
 pub use shift::Shift;
 pub use submit::Submit;
 pub use upload::{Upload, UploadOptions};
+pub use voicemail::{Voicemail, VoicemailOptions};
 
 use crate::api::{ApiError, NextStep};
 use crate::archive::{Archive, ArchiveError};

@@ -53,7 +53,7 @@ pub(crate) fn permitted(world: &World, call: &Call<'_>, permission: &str) -> Res
 /// `GET /api/v2/users/me`. Needs no scope (inferred).
 pub(crate) fn me(world: &World, call: &Call<'_>) -> Result<Answer, Answer> {
     let user = user(call, None)?;
-    Ok(Answer::ok(&json!({
+    let mut me = json!({
         "id": user.id,
         "name": user.name,
         "division": { "id": world.org.places.divisions[0], "selfUri": format!("/api/v2/authorization/divisions/{}", world.org.places.divisions[0]) },
@@ -66,7 +66,14 @@ pub(crate) fn me(world: &World, call: &Call<'_>) -> Result<Answer, Answer> {
         "version": 1,
         "acdAutoAnswer": false,
         "selfUri": format!("/api/v2/users/{}", user.id),
-    })))
+    });
+    let expanded = call.parameter("expand").unwrap_or_default();
+    if expanded.split(',').any(|word| word == "groups") {
+        // Every user is in every group.
+        let shown = |id: &String| json!({ "id": id, "name": "Made-up Group", "selfUri": format!("/api/v2/groups/{id}") });
+        me["groups"] = world.org.places.groups.iter().map(shown).collect();
+    }
+    Ok(Answer::ok(&me))
 }
 
 /// `PATCH /api/v2/conversations/callbacks/{conversationId}`: disconnects the callback that a queue voicemail makes.

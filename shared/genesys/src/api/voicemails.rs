@@ -115,4 +115,10 @@ pub trait Voicemails: Send + Sync {
     /// # Errors
     /// [`ApiError::Refused`] with the code `not.a.user` for a client's token, and what every call may answer.
     async fn me(&self) -> Result<Me, ApiError>;
+
+    /// The groups of the signed-in user, as far as the platform tells: the event of a group's voicemail names no group.
+    ///
+    /// # Errors
+    /// As [`Voicemails::me`].
+    async fn groups(&self) -> Result<Vec<GroupId>, ApiError>;
 }

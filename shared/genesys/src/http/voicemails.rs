@@ -13,7 +13,7 @@ use super::send::{Expected, Operation};
 use crate::api::{
     ApiError, Mailbox, Media, MediaError, Recordings as _, SignedUrl, VoicemailFormat, VoicemailMedia, Voicemails,
 };
-use crate::ids::{ConversationId, VoicemailId};
+use crate::ids::{ConversationId, GroupId, VoicemailId};
 use crate::models::{Me, VoicemailPage};
 
 const VIEW: &str = "voicemail:acdvoicemail:view";
@@ -30,6 +30,7 @@ static DISCONNECT: Operation = Operation {
     ..question("disconnect a callback", "conversation:communication:disconnect")
 };
 static ME: Operation = question("read the signed-in user", "of a user");
+static GROUPS: Operation = question("read the groups of the signed-in user", "of a user");
 
 /// Path of one message. There is none for an id that stands for an unreadable one, and none without an id: the path
 /// that ends before it is that of every message the user has.
@@ -101,5 +102,12 @@ impl Voicemails for GenesysClient {
 
     async fn me(&self) -> Result<Me, ApiError> {
         read(&ME, &self.get(&ME, &["api", "v2", "users", "me"], &[]).await?)
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupId>, ApiError> {
+        let answer = self.get(&GROUPS, &["api", "v2", "users", "me"], &[("expand", "groups")]).await?;
+        let me: serde_json::Value = read(&GROUPS, &answer)?;
+        let groups = me.get("groups").and_then(serde_json::Value::as_array).into_iter().flatten();
+        Ok(groups.filter_map(|group| group.get("id")?.as_str()?.parse().ok()).collect())
     }
 }

@@ -194,6 +194,8 @@ pub struct VoicemailFact {
     pub since: Timestamp,
     /// How often the source was not ready.
     pub looks: u32,
+    /// How often it was copied: again only where a copy did not read back.
+    pub copies: u32,
     /// What is in the archive.
     pub object: Option<StoredObject>,
     /// What is in the archive about it.

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 
+use super::copying::{self, Copied, Failed, Opened, TRIES_AT_ONCE, of_media, of_put};
 use super::shift::Worked;
 use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
-use crate::api::{ApiError, Media, MediaError, NextStep, Recordings};
-use crate::archive::{Body, Offer, Proof, Put, PutError};
+use crate::api::{ApiError, Media, NextStep, Recordings};
+use crate::archive::{Body, Proof, PutError};
 use crate::chat::{self, BodyTypes};
 use crate::ids::{BatchJobId, ConversationId, RecordingId};
 use crate::jobs::{JobReader, Link, Links};
@@ -22,12 +23,6 @@ use crate::layout::{Key, Placed};
 use crate::ledger::machine::Settlement;
 use crate::ledger::{Fact, RecordingFact, Row, RowKey, Stage, StoredObject};
 use crate::reason::Reason;
-
-/// A copy that broke off is tried again at once, this often, before its row is put off.
-const TRIES_AT_ONCE: u32 = 3;
-
-/// Length of the digest's part that names differing content of one recording.
-const VARIANT_DIGITS: usize = 16;
 
 /// Settings of the upload stage.
 #[derive(Debug, Clone)]
@@ -48,18 +43,6 @@ pub struct Upload {
     pub reader: Arc<JobReader>,
     /// Settings.
     pub options: UploadOptions,
-}
-
-/// Why a copy did not succeed.
-enum Failed {
-    /// The URL is refused.
-    Refused(String),
-    /// Worth trying again; after too often, the reason.
-    Interrupted(Reason, String),
-    /// Not worth trying again.
-    Hopeless(Reason, String),
-    /// Nothing can be copied.
-    Fault(Fault),
 }
 
 struct Task<'a> {
@@ -232,37 +215,15 @@ impl Upload {
 
     /// Copies one result. Content that differs from what is under the recording's key gets a key of its own.
     async fn copy(&self, task: &Task<'_>, link: &Link, report: &mut Report) -> Result<StoredObject, Failed> {
+        let open = async || self.open(task, link).await;
         let key = |content_type: Option<&str>, variant: Option<&str>| self.key(task, content_type, variant);
-        let (content_type, put) = self.put(task, link, |content_type| key(content_type, None)).await?;
-        let own = key(content_type.as_deref(), None)?;
-        let (key, put) = match put {
-            Put::AlreadyThere { same: false, proof } => {
-                let variant = proof.sha256.get(..VARIANT_DIGITS).unwrap_or_default();
-                let other = key(content_type.as_deref(), Some(variant))?;
-                let (_, put) = self.put(task, link, |_| Ok(other.clone())).await?;
-                (other, put)
-            }
-            put => (own, put),
-        };
-        let proof = match put {
-            Put::Stored(proof) => {
-                report.stored += 1;
-                report.bytes += proof.bytes;
-                proof
-            }
-            Put::AlreadyThere { same: true, proof } => proof,
-            // Another content under a name made of this content's digest: the URL gave two different bodies.
-            Put::AlreadyThere { same: false, .. } => {
-                let detail = "the source gave different bytes for one URL".to_owned();
-                return Err(Failed::Interrupted(Reason::DownloadFailed, detail));
-            }
-        };
-        Ok(self.stored(task, key, proof, content_type))
-    }
-
-    fn stored(&self, task: &Task<'_>, key: Key, proof: Proof, content_type: Option<String>) -> StoredObject {
+        let Copied { key, proof, content_type, fresh } = copying::copy(&*self.house.archive, open, key).await?;
+        if fresh {
+            report.stored += 1;
+            report.bytes += proof.bytes;
+        }
         let Proof { bytes, sha256 } = proof;
-        StoredObject { key, bytes, sha256, content_type, job: Some(task.job.clone()), stored_at: self.house.now() }
+        Ok(StoredObject { key, bytes, sha256, content_type, job: Some(task.job.clone()), stored_at: self.house.now() })
     }
 
     fn key(&self, task: &Task<'_>, content_type: Option<&str>, variant: Option<&str>) -> Result<Key, Failed> {
@@ -278,22 +239,14 @@ impl Upload {
         self.house.layout.recording(&placed).map_err(|error| Failed::Fault(Fault::Settings(error.to_string())))
     }
 
-    async fn put(
-        &self,
-        task: &Task<'_>,
-        link: &Link,
-        key: impl Fn(Option<&str>) -> Result<Key, Failed>,
-    ) -> Result<(Option<String>, Put), Failed> {
+    async fn open(&self, task: &Task<'_>, link: &Link) -> Result<Opened, Failed> {
         let media = self.source.open(&link.url).await.map_err(of_media)?;
         let content_type = match link.content_type.as_deref() {
             Some(named) if is_known(Some(named)) => Some(named.to_owned()),
             named => media.content_type.clone().filter(|sent| is_known(Some(sent))).or(named.map(str::to_owned)),
         };
-        let key = key(content_type.as_deref())?;
         let (length, body) = self.body(task.fact.kind, content_type.as_deref(), media).await?;
-        let offer = Offer { key: &key, content_type: content_type.as_deref(), length, body };
-        let put = self.house.archive.put_new(offer).await.map_err(of_put)?;
-        Ok((content_type, put))
+        Ok(Opened { content_type, length, body })
     }
 
     /// The body as it is stored: a chat with only the messages that are kept, anything else as it comes.
@@ -357,21 +310,4 @@ impl Upload {
 
 fn locked(held: &Mutex<HashMap<RowKey, Row>>) -> MutexGuard<'_, HashMap<RowKey, Row>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn of_media(error: MediaError) -> Failed {
-    match error {
-        MediaError::NotAllowed { .. } => Failed::Hopeless(Reason::UrlNotAllowed, error.to_string()),
-        MediaError::Expired { .. } | MediaError::Gone { .. } => Failed::Refused(error.to_string()),
-        MediaError::Interrupted { .. } => Failed::Interrupted(Reason::DownloadFailed, error.to_string()),
-    }
-}
-
-fn of_put(error: PutError) -> Failed {
-    match error {
-        PutError::Body(cause) => of_media(cause),
-        PutError::Length { .. } => Failed::Interrupted(Reason::DownloadFailed, error.to_string()),
-        PutError::Store(error) if error.is_general() => Failed::Fault(Fault::Archive(error)),
-        PutError::Store(error) => Failed::Interrupted(Reason::ArchiveFailed, error.to_string()),
-    }
 }

@@ -67,6 +67,7 @@ pub fn meet(existing: Option<&Row>, found: &FoundVoicemail, now: Timestamp) -> O
             caller,
             since: now,
             looks: 0,
+            copies: 0,
             object: None,
             metadata: None,
             orders: BTreeMap::new(),
@@ -81,7 +82,8 @@ pub fn meet(existing: Option<&Row>, found: &FoundVoicemail, now: Timestamp) -> O
     if !matches!(old.state, VoicemailState::Parked(_)) || !long_ago {
         return None;
     }
-    let fact = VoicemailFact { state: VoicemailState::Waiting, caller, since: now, looks: 0, ..(**old).clone() };
+    let fact =
+        VoicemailFact { state: VoicemailState::Waiting, caller, since: now, looks: 0, copies: 0, ..(**old).clone() };
     Some(Row { tries: 0, work, fact: Fact::Voicemail(Box::new(fact)), ..row.clone() })
 }
 
@@ -124,7 +126,8 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             fact.state = VoicemailState::Stored;
             fact.object = Some(object.clone());
             fact.metadata = Some(metadata.clone());
-            (fact.caller, fact.detail, fact.settled_at) = (None, None, Some(now));
+            fact.copies = fact.copies.saturating_add(1);
+            (fact.detail, fact.settled_at) = (None, Some(now));
             work.clone_from(&row.work);
         }
         // The copy that was recorded is not there any more, or is another: it is copied again.
@@ -132,23 +135,24 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             fact.state = VoicemailState::Waiting;
             (fact.object, fact.metadata, fact.settled_at) = (None, None, None);
             fact.detail = Some(detail.clone());
-            tries = row.tries + 1;
             work = row.work.clone().map(|work| Work { due: *due, holder: None, ..work });
         }
         Settlement::Moved { orders } => {
             fact.orders.extend(orders.clone());
-            fact.detail = None;
+            // It is in the archive, and the copy is not made again.
+            (fact.caller, fact.detail) = (None, None);
         }
         Settlement::OrdersDue { orders, due, detail } => {
             fact.orders.extend(orders.clone());
             fact.detail = Some(detail.clone());
-            tries = row.tries + 1;
+            // One that was carried out, or given up, begins the patience with the next anew.
+            tries = if orders.is_empty() { row.tries + 1 } else { 1 };
             work = row.work.clone().map(|work| Work { due: *due, holder: None, ..work });
         }
         Settlement::Parked { reason, detail, .. } => {
             fact.state = VoicemailState::Parked(*reason);
             fact.detail = Some(detail.clone());
-            fact.settled_at = Some(now);
+            (fact.object, fact.metadata, fact.caller, fact.settled_at) = (None, None, None, Some(now));
         }
         _ => return Vec::new(),
     }
