@@ -42,7 +42,7 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     let planned = match event::read(event, Accepts::Days)? {
         Event::Timer { plan: true } => by_schedule(work).await?,
         Event::Days(days) => over(days, work)?,
-        Event::Timer { plan: false } | Event::Stream(_) => Vec::new(),
+        Event::Timer { plan: false } | Event::Stream(_) | Event::Sweep | Event::Voicemail(_) => Vec::new(),
     };
     for day in &planned {
         work.house.ledger.plan_day(*day, work.house.clock.now()).await?;

@@ -58,6 +58,6 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     }
     Ok(match event {
         Event::Stream(_) => json!(DynamoDbEventResponse::default()),
-        Event::Timer { .. } | Event::Days(_) => work.outcome(),
+        Event::Timer { .. } | Event::Days(_) | Event::Sweep | Event::Voicemail(_) => work.outcome(),
     })
 }

@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<GenesysCredentials, &'static str> {
     Ok(GenesysCredentials { client_id, client_secret: client_secret.into(), region: given(raw.region) })
 }
 
-fn of_sdk(id: &str, error: &SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
+pub(crate) fn of_sdk(id: &str, error: &SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
     use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
     let id = id.to_owned();
     let Some(refusal) = error.as_service_error() else {

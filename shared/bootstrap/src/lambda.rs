@@ -5,6 +5,7 @@
 //! | [`event`] | what wakes a function, read once at the door |
 //! | [`parts`] | settings into ports, once per instance; the warm-up |
 //! | [`source`] | the Genesys client with the invocation's deadline |
+//! | [`user`] | the same in a signed-in user's name |
 //! | [`work`] | one invocation: its time, its stages, what it did |
 //! | [`refusal`] | errors with a stable code |
 //!
@@ -16,6 +17,7 @@ pub mod event;
 pub mod parts;
 pub mod refusal;
 pub mod source;
+pub mod user;
 pub mod work;
 
 use std::cell::Cell;
@@ -35,6 +37,7 @@ use crate::metrics::{self, Measured};
 use crate::system::{self, SystemClock};
 use parts::Parts;
 use refusal::Refusal;
+use user::User;
 use work::{Work, shift_of};
 
 /// The level of the log: read by every function, before its settings.
@@ -60,9 +63,15 @@ pub struct Function {
 }
 
 impl Function {
+    /// Whether it talks to Genesys in a user's name.
+    pub fn needs_user(&self) -> bool {
+        self.stages.contains(&Stage::Voicemail)
+    }
+
     /// A setting, if the function reads it.
     pub fn lookup(&self, name: &str) -> Option<String> {
-        let reads = self.settings.contains(&name) || (self.source && FOR_STAND_INS.contains(&name));
+        let talks = self.source || self.needs_user();
+        let reads = self.settings.contains(&name) || (talks && FOR_STAND_INS.contains(&name));
         reads.then(|| system::environment(name)).flatten()
     }
 }
@@ -149,7 +158,11 @@ async fn invoke(
         stages: function.stages,
         report: &work.report,
         oldest_due: &work.oldest_due(function.stages).await,
-        budget_left: parts.source.as_ref().and_then(|source| source.budget_left()),
+        budget_left: match (&parts.source, &parts.user) {
+            (Some(source), _) => source.budget_left(),
+            (None, user) => user.as_ref().and_then(User::budget_left),
+        },
+        token_seconds_left: parts.user.as_ref().and_then(User::token_seconds_left),
         fault,
     };
     write(&metrics::lines(SystemClock.now(), &measured));

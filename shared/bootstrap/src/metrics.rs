@@ -4,12 +4,15 @@
 //!
 //! | metric | dimensions | unit | from |
 //! |---|---|---|---|
-//! | `RecordingsStored`, `BytesStored` | environment | Count, Bytes | upload |
+//! | `RecordingsStored` | environment | Count | upload |
+//! | `VoicemailsStored` | environment | Count | voicemail |
+//! | `BytesStored` | environment | Bytes | upload, voicemail |
 //! | `ConversationsFound` | environment | Count | query |
 //! | `DaysClosed`, `DaysFailed` | environment | Count | close; failed ones are closed too |
-//! | `Parked` | environment; environment and reason | Count | submit, describe, upload |
+//! | `Parked` | environment; environment and reason | Count | submit, describe, upload, voicemail |
 //! | `OldestDueSeconds` | environment and stage | Seconds | every stage |
 //! | `ApiBudgetLeft` | environment and stage | Count | functions that talk to Genesys |
+//! | `UserTokenSecondsLeft` | environment | Seconds | voicemail, where the token's end is known |
 //! | `StageFaults` | environment; environment and stage | Count | every function, 0 where all is well |
 //!
 //! | `SignInsNeeded`, `PairsNotSaved` | environment | Count | rotate-token, 0 where all is well |
@@ -30,7 +33,9 @@ pub const NAMESPACE: &str = "callvault";
 pub const RECORDINGS_STORED: &str = "RecordingsStored";
 /// Bytes of them.
 pub const BYTES_STORED: &str = "BytesStored";
-/// Recordings and conversations that were parked.
+/// Voicemails that were written.
+pub const VOICEMAILS_STORED: &str = "VoicemailsStored";
+/// Recordings, conversations and voicemails that were parked.
 pub const PARKED: &str = "Parked";
 /// How long what is due longest has been due.
 pub const OLDEST_DUE_SECONDS: &str = "OldestDueSeconds";
@@ -45,9 +50,13 @@ pub const DAYS_FAILED: &str = "DaysFailed";
 /// Invocations that could not go on.
 pub const STAGE_FAULTS: &str = "StageFaults";
 
+/// How long the user's token is good for, as far as that is known.
+pub const USER_TOKEN_SECONDS_LEFT: &str = "UserTokenSecondsLeft";
+
 /// Every name.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 11] = [
     RECORDINGS_STORED,
+    VOICEMAILS_STORED,
     BYTES_STORED,
     PARKED,
     OLDEST_DUE_SECONDS,
@@ -56,6 +65,7 @@ pub const NAMES: [&str; 9] = [
     DAYS_CLOSED,
     DAYS_FAILED,
     STAGE_FAULTS,
+    USER_TOKEN_SECONDS_LEFT,
 ];
 
 const ENVIRONMENT: &str = "environment";
@@ -79,6 +89,8 @@ pub struct Measured<'a> {
     pub oldest_due: &'a [(Stage, u64)],
     /// API requests left.
     pub budget_left: Option<u32>,
+    /// How long the user's token is good for, in seconds.
+    pub token_seconds_left: Option<u64>,
     /// The code of what it could not go on for.
     pub fault: Option<&'a str>,
 }
@@ -132,6 +144,9 @@ pub fn lines(at: Timestamp, measured: &Measured<'_>) -> Vec<Value> {
             line.metrics(&[&[ENVIRONMENT]], &counts(measured));
             let faults = u64::from(measured.fault.is_some());
             line.metrics(&[&[ENVIRONMENT], &[ENVIRONMENT, STAGE]], &[(STAGE_FAULTS, "Count", faults)]);
+            if let Some(left) = measured.token_seconds_left {
+                line.metrics(&[&[ENVIRONMENT]], &[(USER_TOKEN_SECONDS_LEFT, "Seconds", left)]);
+            }
             if let Some(code) = measured.fault {
                 line.field("code", json!(code));
             }
@@ -164,6 +179,11 @@ fn counts(measured: &Measured<'_>) -> Vec<(&'static str, &'static str, u64)> {
             Stage::Query => counts.push((CONVERSATIONS_FOUND, "Count", report.found)),
             Stage::Poll => {}
             Stage::Submit | Stage::Describe => counts.push((PARKED, "Count", report.parked)),
+            Stage::Voicemail => counts.extend([
+                (VOICEMAILS_STORED, "Count", report.stored),
+                (BYTES_STORED, "Bytes", report.bytes),
+                (PARKED, "Count", report.parked),
+            ]),
             Stage::Upload => counts.extend([
                 (RECORDINGS_STORED, "Count", report.stored),
                 (BYTES_STORED, "Bytes", report.bytes),
@@ -192,6 +212,7 @@ pub(super) mod tests {
             report,
             oldest_due,
             budget_left: Some(17),
+            token_seconds_left: Some(3600),
             fault: None,
         }
     }
@@ -237,9 +258,17 @@ pub(super) mod tests {
         let found: BTreeSet<(String, Vec<String>)> = lines.iter().flat_map(checked).collect();
         let expect = |name: &str, set: &[&str]| (name.to_owned(), set.iter().map(|d| (*d).to_owned()).collect());
         let mut expected: BTreeSet<(String, Vec<String>)> = BTreeSet::new();
-        for name in
-            [RECORDINGS_STORED, BYTES_STORED, PARKED, CONVERSATIONS_FOUND, DAYS_CLOSED, DAYS_FAILED, STAGE_FAULTS]
-        {
+        for name in [
+            RECORDINGS_STORED,
+            VOICEMAILS_STORED,
+            BYTES_STORED,
+            PARKED,
+            CONVERSATIONS_FOUND,
+            DAYS_CLOSED,
+            DAYS_FAILED,
+            STAGE_FAULTS,
+            USER_TOKEN_SECONDS_LEFT,
+        ] {
             expected.insert(expect(name, &["environment"]));
         }
         for name in [OLDEST_DUE_SECONDS, API_BUDGET_LEFT, STAGE_FAULTS] {
@@ -254,7 +283,12 @@ pub(super) mod tests {
     fn a_function_tells_its_own_counts_also_when_they_are_nothing_and_its_faults() {
         let report = Report::default();
         let stages = [Stage::Close];
-        let measured = Measured { fault: Some("archive-denied"), budget_left: None, ..measured(&stages, &report, &[]) };
+        let measured = Measured {
+            fault: Some("archive-denied"),
+            budget_left: None,
+            token_seconds_left: None,
+            ..measured(&stages, &report, &[])
+        };
         let lines = lines(Timestamp::UNIX_EPOCH, &measured);
         let names: Vec<String> = checked(&lines[0]).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, [DAYS_CLOSED, DAYS_FAILED, STAGE_FAULTS, STAGE_FAULTS]);

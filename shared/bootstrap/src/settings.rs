@@ -4,6 +4,7 @@
 
 mod places;
 mod reader;
+mod voicemail;
 
 use callvault_genesys::region::Endpoints;
 use callvault_pipeline::chat::BodyTypes;
@@ -19,6 +20,7 @@ use secrecy::SecretString;
 
 pub use places::{ArchivePlace, LedgerPlace, LockMode, ObjectLock, S3Place};
 use reader::Reader;
+pub use voicemail::{SecretPlace, VoicemailSettings};
 
 /// Every name that is read.
 pub const NAMES: &[&str] = &[
@@ -49,23 +51,24 @@ pub const NAMES: &[&str] = &[
     "LAG_DAYS",
     "SKIP_WEEKDAYS",
     "RESCAN_DAYS",
+    "VOICEMAIL_SECRET_ID",
+    "VOICEMAIL_QUEUES",
+    "VOICEMAIL_GROUPS",
+    "VOICEMAIL_FORMAT",
+    "DISCONNECT_CALLBACK",
+    "MARK_READ_AFTER_UPLOAD",
+    "DELETE_AFTER_UPLOAD",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
 pub const PLANNED: &[&str] = &[
-    "VOICEMAIL_SECRET_ID",
     "NOTIFY_URL",
     "EMAILS",
     "EMAIL_MESSAGE",
     "NOTIFY_TOPIC_ARN",
-    "DELETE_AFTER_UPLOAD",
-    "MARK_READ_AFTER_UPLOAD",
-    "DISCONNECT_CALLBACK",
-    "VOICEMAIL_FORMAT",
     "WEBHOOK_SECRET",
     "CALLS_TOKEN",
     "JOBS_TOKEN",
-    "VOICEMAIL_QUEUES",
     "RESTORE_ARCHIVED",
 ];
 
@@ -125,6 +128,8 @@ pub struct Settings {
     pub upload_concurrency: usize,
     /// Which days a schedule plans.
     pub schedule: Schedule,
+    /// Voicemail.
+    pub voicemail: VoicemailSettings,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -134,6 +139,8 @@ pub enum Need {
     Nothing,
     /// An org to talk to.
     Source,
+    /// A signed-in user of the org; which org, the user's secret may say.
+    User,
 }
 
 /// Everything that is wrong with the settings.
@@ -179,6 +186,7 @@ impl Settings {
             media_hosts: media_hosts(&mut read),
             upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
             schedule: schedule(&mut read),
+            voicemail: voicemail::read(&mut read, need),
         };
         read.finish(settings)
     }
@@ -241,7 +249,7 @@ fn endpoints(read: &mut Reader<'_>, need: Need) -> Option<Endpoints> {
 }
 
 fn source(read: &mut Reader<'_>, need: Need, endpoints: Option<Endpoints>) -> Option<Source> {
-    if need == Need::Nothing {
+    if need != Need::Source {
         return None;
     }
     let secret_id = read.text("GENESYS_SECRET_ID");
@@ -348,6 +356,13 @@ mod tests {
                 ("LAG_DAYS", "0"),
                 ("SKIP_WEEKDAYS", "sun,someday"),
                 ("RESCAN_DAYS", "0"),
+                ("VOICEMAIL_SECRET_ID", "file:"),
+                ("VOICEMAIL_QUEUES", "a/b"),
+                ("VOICEMAIL_GROUPS", ","),
+                ("VOICEMAIL_FORMAT", "FLAC"),
+                ("DISCONNECT_CALLBACK", "2"),
+                ("MARK_READ_AFTER_UPLOAD", "perhaps"),
+                ("DELETE_AFTER_UPLOAD", "sometimes"),
             ],
         )
         .unwrap_err();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callvault_pipeline::api::{Conversations, Recordings};
+use callvault_pipeline::api::{Conversations, Recordings, Voicemails};
 use callvault_pipeline::jobs::JobReader;
-use callvault_pipeline::stages::{Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions, Uploads};
+use callvault_pipeline::stages::{
+    Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail, VoicemailOptions,
+};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, VoicemailSettings};
 
 /// The query stage.
 pub fn query(settings: &Settings, house: &House, source: Arc<dyn Conversations>) -> Query {
@@ -33,6 +35,14 @@ pub fn describe(settings: &Settings, house: &House, source: Arc<dyn Recordings>)
 pub fn upload(settings: &Settings, house: &House, source: Arc<dyn Recordings>, reader: Arc<JobReader>) -> Upload {
     let options = UploadOptions { concurrency: settings.upload_concurrency, chat: settings.chat.clone() };
     Upload { house: house.clone(), source, reader, options }
+}
+
+/// The voicemail stage.
+pub fn voicemail(settings: &Settings, house: &House, source: Arc<dyn Voicemails>) -> Voicemail {
+    let VoicemailSettings { queues, groups, orders, format, .. } = settings.voicemail.clone();
+    let (page_size, concurrency) = (settings.page_size, settings.upload_concurrency);
+    let options = VoicemailOptions { format, page_size, orders, queues, groups, concurrency };
+    Voicemail { house: house.clone(), source, options }
 }
 
 /// The close stage; an unfinished day is looked at again after `recheck`.

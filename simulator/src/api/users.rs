@@ -70,7 +70,8 @@ pub(crate) fn me(world: &World, call: &Call<'_>) -> Result<Answer, Answer> {
     let expanded = call.parameter("expand").unwrap_or_default();
     if expanded.split(',').any(|word| word == "groups") {
         // Every user is in every group.
-        let shown = |id: &String| json!({ "id": id, "name": "Made-up Group", "selfUri": format!("/api/v2/groups/{id}") });
+        let shown =
+            |id: &String| json!({ "id": id, "name": "Made-up Group", "selfUri": format!("/api/v2/groups/{id}") });
         me["groups"] = world.org.places.groups.iter().map(shown).collect();
     }
     Ok(Answer::ok(&me))

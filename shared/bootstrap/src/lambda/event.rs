@@ -5,16 +5,21 @@
 //! | `{"trigger":"timer","scheduled":TIME}` | EventBridge Scheduler | every function |
 //! | `{"trigger":"timer","plan":true}` | EventBridge Scheduler, once a day | query-conversations |
 //! | `{"day":DAY}`, `{"from":DAY,"to":DAY}` | a person, or another program | query-conversations |
+//! | `{"trigger":"timer","sweep":true}` | EventBridge Scheduler, a few times a day | move-voicemail |
+//! | an event of the partner bus, `...voicemail.end` | an EventBridge rule | move-voicemail |
 //! | `{"Records":[...]}` of a DynamoDB stream | the table | upload-recordings |
 //!
 //! Only these. Fields beside the known ones are left alone, as senders add such (`scheduled` is only for the log);
 //! two kinds in one event, a known field of another type and a record of something else are refused: a function that
 //! guesses does the wrong thing on a schedule. Must never show content of an event in an error beyond a short value.
 
+mod voicemail;
+
 use callvault_pipeline::day::Day;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
+pub use voicemail::VoicemailEnd;
 
 /// Longest stretch of days in one event. Longer ones are several events, so that each is planned within its time.
 pub const MOST_DAYS: usize = 366;
@@ -31,6 +36,10 @@ pub enum Event {
     Days(Vec<Day>),
     /// The table's stream: something has changed, as many records say so. Only a hint: what is due says the ledger.
     Stream(usize),
+    /// A timer for which the mailboxes are to be read as a whole.
+    Sweep,
+    /// Voicemail was left.
+    Voicemail(Box<VoicemailEnd>),
 }
 
 /// What a function accepts beside a plain timer.
@@ -42,6 +51,8 @@ pub enum Accepts {
     Days,
     /// The table's stream.
     Stream,
+    /// Voicemail: sweeps, and events that tell of it.
+    Voicemail,
 }
 
 impl Accepts {
@@ -52,6 +63,9 @@ impl Accepts {
                 r#"expected {"trigger":"timer"}, {"trigger":"timer","plan":true}, {"day":"YYYY-MM-DD"} or {"from":"YYYY-MM-DD","to":"YYYY-MM-DD"}"#
             }
             Self::Stream => r#"expected {"trigger":"timer"} or records of the table's stream"#,
+            Self::Voicemail => {
+                r#"expected {"trigger":"timer"}, {"trigger":"timer","sweep":true} or an EventBridge event of a voicemail"#
+            }
         }
     }
 }
@@ -65,6 +79,9 @@ pub fn read(event: &Value, accepts: Accepts) -> Result<Event, Refusal> {
     let Value::Object(fields) = event else { return Err(wrong("the event is not a JSON object")) };
     let has = |name: &str| fields.contains_key(name);
     let kinds = [has("trigger"), has("day"), has("from") || has("to"), has("Records")];
+    if accepts == Accepts::Voicemail && has("detail-type") && !kinds.contains(&true) {
+        return voicemail::read(fields).map(|end| Event::Voicemail(Box::new(end))).map_err(|what| wrong(&what));
+    }
     match kinds {
         [true, false, false, false] => timer(fields, accepts).map_err(|what| wrong(&what)),
         [false, true, false, false] if accepts == Accepts::Days => {
@@ -85,6 +102,12 @@ fn timer(fields: &Map<String, Value>, accepts: Accepts) -> Result<Event, String>
     }
     if !fields.get("scheduled").is_none_or(Value::is_string) {
         return Err("`scheduled` is not a text".to_owned());
+    }
+    match fields.get("sweep") {
+        None | Some(Value::Bool(false)) => {}
+        Some(Value::Bool(true)) if accepts == Accepts::Voicemail => return Ok(Event::Sweep),
+        Some(Value::Bool(true)) => return Err("this function sweeps nothing".to_owned()),
+        Some(_) => return Err("`sweep` is not true or false".to_owned()),
     }
     match fields.get("plan") {
         None | Some(Value::Bool(false)) => Ok(Event::Timer { plan: false }),

@@ -12,6 +12,7 @@ use callvault_pipeline::stages::House;
 use super::Function;
 use super::refusal::Refusal;
 use super::source::Source;
+use super::user::User;
 use crate::settings::{ArchivePlace, LedgerPlace, Need, OAuthClient, Settings};
 use crate::{aws, binding, system};
 
@@ -28,6 +29,8 @@ pub struct Parts {
     pub source: Option<Source>,
     /// What is known of jobs.
     pub reader: Option<Arc<JobReader>>,
+    /// Genesys in a user's name; none in functions that do not need one.
+    pub user: Option<User>,
 }
 
 impl Parts {
@@ -35,7 +38,13 @@ impl Parts {
     pub fn new(settings: Settings, house: House, source: Option<Source>) -> Self {
         let reader = |source: &Source| JobReader::new(Arc::clone(&source.recordings), Arc::clone(&house.clock));
         let reader = source.as_ref().map(|source| Arc::new(reader(source)));
-        Self { settings, house, source, reader }
+        Self { settings, house, source, reader, user: None }
+    }
+
+    /// The same, in a user's name.
+    #[must_use]
+    pub fn with_user(self, user: User) -> Self {
+        Self { user: Some(user), ..self }
     }
 
     /// Parts as the settings say, connected to AWS.
@@ -45,21 +54,31 @@ impl Parts {
     /// was made for other settings.
     pub async fn connect(function: &Function, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
         let begun = Instant::now();
-        let need = if function.source { Need::Source } else { Need::Nothing };
-        let settings = Settings::read(need, lookup)?;
-        let (LedgerPlace::DynamoDb(table), ArchivePlace::S3(place)) = (&settings.ledger, &settings.archive) else {
+        let need = match (function.source, function.needs_user()) {
+            (true, _) => Need::Source,
+            (false, true) => Need::User,
+            (false, false) => Need::Nothing,
+        };
+        let mut settings = Settings::read(need, lookup)?;
+        let (LedgerPlace::DynamoDb(table), ArchivePlace::S3(place)) =
+            (settings.ledger.clone(), settings.archive.clone())
+        else {
             return Err(Refusal::settings(
                 "a function works with LEDGER=dynamodb:TABLE and ARCHIVE=s3://BUCKET/PREFIX",
             ));
         };
         let sdk = aws::of_function(system::environment);
         let clock = system::clock();
-        let ledger = aws::ledger(&sdk, table);
-        let archive: Arc<dyn Archive> = Arc::new(aws::archive(&sdk, place, Arc::clone(&clock)));
+        let ledger = aws::ledger(&sdk, &table);
+        let archive: Arc<dyn Archive> = Arc::new(aws::archive(&sdk, &place, Arc::clone(&clock)));
         let client = client(&settings, &sdk).await?;
+        let user = match function.needs_user() {
+            true => Some(User::connect(&mut settings, &sdk).await?),
+            false => None,
+        };
         let wired = begun.elapsed();
         let bound_to = binding::of(&settings, settings.archive.s3_url("").unwrap_or_default());
-        let bound = aws::bind(&ledger, table, &bound_to);
+        let bound = aws::bind(&ledger, &table, &bound_to);
         let warm = futures_util::future::join(sign_in(client.as_ref()), touch(function, archive.as_ref(), &settings));
         let (bound, _) = futures_util::future::join(bound, warm).await;
         bound?;
@@ -75,7 +94,7 @@ impl Parts {
             chance: system::chance(),
             shift: None,
         };
-        Ok(Self::new(settings, house, client.map(Source::of)))
+        Ok(Self { user, ..Self::new(settings, house, client.map(Source::of)) })
     }
 
     /// What is known of jobs.

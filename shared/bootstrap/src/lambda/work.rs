@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::parts::Parts;
 use super::refusal::Refusal;
 use super::source::Source;
+use super::user::User;
 
 /// What is left of an invocation for settling: a tenth of it, but at least and at most this.
 const MARGIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
@@ -43,6 +44,9 @@ impl<'a> Work<'a> {
         if let Some(source) = &parts.source {
             source.set_deadline(deadline);
         }
+        if let Some(user) = &parts.user {
+            user.set_deadline(deadline);
+        }
         Self { parts, house: House { shift: Some(shift), ..parts.house.clone() }, report: Report::default() }
     }
 
@@ -58,6 +62,15 @@ impl<'a> Work<'a> {
     pub fn source(&self) -> Result<&'a Source, Refusal> {
         let missing = || Refusal::settings("this function was set up without Genesys");
         self.parts.source.as_ref().ok_or_else(missing)
+    }
+
+    /// Genesys, in a user's name.
+    ///
+    /// # Errors
+    /// [`Refusal`] in a function that was not set up with it.
+    pub fn user(&self) -> Result<&'a User, Refusal> {
+        let missing = || Refusal::settings("this function was set up without a signed-in user");
+        self.parts.user.as_ref().ok_or_else(missing)
     }
 
     /// Runs a stage until nothing is due for it, or time is up. Answers whether there was anything to do.
