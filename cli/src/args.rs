@@ -45,6 +45,11 @@ pub(crate) enum Command {
                             callvault export --from 2026-01-31 --to 2026-01-31 --archive file:///srv/recordings --json\n\n\
                             A run that was stopped, however, is gone on with by running it again.")]
     Export(Export),
+    /// Move the voicemail of VOICEMAIL_QUEUES as it comes; goes on until stopped
+    #[command(after_help = "Example:\n  VOICEMAIL_SECRET_ID=file:user.json VOICEMAIL_QUEUES=QUEUE callvault run\n\n\
+                            It signs in as the user of VOICEMAIL_SECRET_ID. SIGTERM and Ctrl-C let it finish what is under way; \
+                            a second one ends it at once. Nothing is lost either way.")]
+    Run,
     /// Show what the ledger knows of days
     #[command(after_help = "Examples:\n  callvault status\n  callvault status --day 2026-01-31 --json")]
     Status(Status),

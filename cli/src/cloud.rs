@@ -26,10 +26,12 @@ mod with_aws {
 
     use callvault_aws::config::SdkConfig;
     use callvault_aws::secrets::SecretError;
+    use callvault_aws::user_tokens::UserTokens;
     use callvault_bootstrap::aws::{self, Unbound};
     use callvault_bootstrap::settings::{S3Place, Settings};
     use callvault_bootstrap::system;
     use callvault_genesys::http::Credentials;
+    use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
 
@@ -47,6 +49,15 @@ mod with_aws {
             let sdk = aws::load().await;
             aws::ready(&sdk).await.map_err(Failure::usage)?;
             Ok(Self(Some(sdk)))
+        }
+
+        /// The tokens of a user's secret, and the region it names.
+        pub(crate) async fn user_tokens(id: &str) -> Result<(Arc<dyn AccessTokens>, Option<String>), Failure> {
+            let sdk = aws::load().await;
+            aws::ready(&sdk).await.map_err(Failure::usage)?;
+            let tokens = UserTokens::new(&sdk, id, system::clock());
+            let region = tokens.read().await.map_err(of_secret)?;
+            Ok((Arc::new(tokens), region))
         }
 
         fn sdk(&self) -> Result<&SdkConfig, Failure> {
@@ -80,10 +91,14 @@ mod with_aws {
         }
 
         pub(crate) async fn credentials(&self, secret: &str) -> Result<Credentials, Failure> {
-            aws::credentials(self.sdk()?, secret).await.map_err(|error| match error {
-                SecretError::Missing { .. } | SecretError::Unreadable { .. } => Failure::usage(error.to_string()),
-                other => Failure::stopped(other.to_string()),
-            })
+            aws::credentials(self.sdk()?, secret).await.map_err(of_secret)
+        }
+    }
+
+    fn of_secret(error: SecretError) -> Failure {
+        match error {
+            SecretError::Missing { .. } | SecretError::Unreadable { .. } => Failure::usage(error.to_string()),
+            other => Failure::stopped(other.to_string()),
         }
     }
 }
@@ -94,6 +109,7 @@ mod without_aws {
 
     use callvault_bootstrap::settings::{S3Place, Settings};
     use callvault_genesys::http::Credentials;
+    use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
 
@@ -111,6 +127,14 @@ mod without_aws {
                     "this callvault was built without AWS, which {setting} needs: build it with its default features"
                 ))),
             }
+        }
+
+        #[expect(clippy::unused_async, reason = "the other one asks AWS")]
+        pub(crate) async fn user_tokens(_: &str) -> Result<(Arc<dyn AccessTokens>, Option<String>), Failure> {
+            Err(Failure::usage(
+                "this callvault was built without AWS, which VOICEMAIL_SECRET_ID needs: set it to file:PATH, or build \
+                 callvault with its default features",
+            ))
         }
 
         pub(crate) async fn archive(&self, _: &S3Place) -> Result<Arc<dyn Archive>, Failure> {

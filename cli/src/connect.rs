@@ -63,6 +63,36 @@ impl Given {
     }
 }
 
+/// Ledger and archive of the settings.
+pub(crate) struct Opened {
+    pub(crate) settings: Settings,
+    pub(crate) house: House,
+    cloud: Cloud,
+}
+
+impl Opened {
+    /// Opens both for working.
+    pub(crate) async fn open(settings: Settings) -> Result<Self, Failure> {
+        let clock = system::clock();
+        let cloud = Cloud::of(&settings).await?;
+        let archive: Arc<dyn Archive> = match &settings.archive {
+            ArchivePlace::Folder(path) => Arc::new(FolderArchive::open(path)?),
+            ArchivePlace::S3(place) => cloud.archive(place).await?,
+        };
+        let ledger = open_ledger(&settings, &cloud).await?;
+        let house = House {
+            ledger,
+            archive,
+            clock,
+            layout: Arc::new(settings.layout.clone()),
+            calendar: settings.calendar.clone(),
+            chance: system::chance(),
+            shift: None,
+        };
+        Ok(Self { settings, house, cloud })
+    }
+}
+
 /// Ledger, archive and client of the settings.
 pub(crate) struct Connected {
     pub(crate) settings: Settings,
@@ -73,23 +103,8 @@ pub(crate) struct Connected {
 impl Connected {
     /// Opens everything for working.
     pub(crate) async fn open(settings: Settings) -> Result<Self, Failure> {
-        let clock = system::clock();
-        let cloud = Cloud::of(&settings).await?;
-        let archive: Arc<dyn Archive> = match &settings.archive {
-            ArchivePlace::Folder(path) => Arc::new(FolderArchive::open(path)?),
-            ArchivePlace::S3(place) => cloud.archive(place).await?,
-        };
-        let ledger = open_ledger(&settings, &cloud).await?;
+        let Opened { settings, house, cloud } = Opened::open(settings).await?;
         let client = client(&settings, &cloud).await?;
-        let house = House {
-            ledger,
-            archive,
-            clock,
-            layout: Arc::new(settings.layout.clone()),
-            calendar: settings.calendar.clone(),
-            chance: system::chance(),
-            shift: None,
-        };
         Ok(Self { settings, house, client })
     }
 

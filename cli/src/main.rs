@@ -10,6 +10,7 @@
 //! | `progress` | bars and lines on stderr |
 //! | `screen` | everything on stdout |
 //! | `signals` | being told to stop |
+//! | `user` | Genesys Cloud in a signed-in user's name |
 //! | `failure` | exit codes and what is said with them |
 
 mod args;
@@ -21,6 +22,7 @@ mod failure;
 mod progress;
 mod screen;
 mod signals;
+mod user;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         match args.command {
             Command::Demo(demo) => commands::demo::run(demo).await,
             Command::Export(export) => commands::export::run(export, &global).await,
+            Command::Run => commands::run::run(&global).await,
             Command::Status(status) => commands::status::run(status, &global).await,
             Command::Where(place) => commands::r#where::run(place, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,

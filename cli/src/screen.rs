@@ -1,5 +1,6 @@
 //! Everything on stdout: summaries for people, one JSON object for programs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use callvault_pipeline::day::Day;
@@ -25,6 +26,14 @@ pub(crate) fn json(value: &impl Serialize) {
 pub(crate) fn print(text: &[u8]) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text).and_then(|()| out.flush());
+}
+
+/// How many of each reason, with what to do about it.
+pub(crate) fn reasons(by_reason: &BTreeMap<String, u64>) {
+    for (code, n) in by_reason {
+        let advice = Reason::ALL.iter().find(|reason| reason.code() == code).map_or("", |reason| reason.advice());
+        line(format!("            {n:>6}  {code:<20} {advice}"));
+    }
 }
 
 /// A day as it is shown. The names are fixed: scripts read them.
@@ -72,9 +81,6 @@ impl DayLine {
             HumanBytes(self.bytes),
             self.parked
         ));
-        for (code, n) in &counts.parked_by_reason {
-            let advice = Reason::ALL.iter().find(|reason| reason.code() == code).map_or("", |reason| reason.advice());
-            line(format!("            {n:>6}  {code:<20} {advice}"));
-        }
+        reasons(&counts.parked_by_reason);
     }
 }

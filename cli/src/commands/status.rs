@@ -1,9 +1,12 @@
 //! `callvault status`: what the ledger knows of days.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use callvault_bootstrap::settings::Need;
 use callvault_pipeline::ledger::Counts;
+use callvault_pipeline::ledger::voicemail::VoicemailCounts;
+use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::args::Status;
@@ -14,6 +17,9 @@ use crate::screen::{self, DayLine};
 #[derive(Serialize)]
 struct Shown {
     days: Vec<DayShown>,
+    /// All voicemail; none where only a day is asked for, or there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voicemail: Option<VoicemailCounts>,
 }
 
 #[derive(Serialize)]
@@ -33,22 +39,51 @@ pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure
             return Err(Failure::usage(format!("the ledger does not know the day {day}: export it first")));
         }
     }
-    let mut shown = Shown { days: Vec::new() };
+    let voicemail = match args.day {
+        None => Some(ledger.voicemail_counts().await?).filter(|counts| *counts != VoicemailCounts::default()),
+        Some(_) => None,
+    };
+    let mut shown = Shown { days: Vec::new(), voicemail };
     for row in &rows {
         let counts = ledger.counts(row.day).await?;
         shown.days.push(DayShown { line: DayLine::of(row, &counts), counts });
     }
     if args.json {
         screen::json(&shown);
-    } else if shown.days.is_empty() {
-        screen::line("no days yet");
     } else {
+        if shown.days.is_empty() {
+            screen::line("no days yet");
+        }
         for day in &shown.days {
             day.line.show(&day.counts);
             show_unfinished(day);
         }
+        if let Some(counts) = &shown.voicemail {
+            show_voicemail(counts);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_voicemail(counts: &VoicemailCounts) {
+    let listed = |by: &BTreeMap<String, u64>| {
+        let all: Vec<String> = by.iter().map(|(word, n)| format!("{n} {word}")).collect();
+        if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+    };
+    screen::line(format!(
+        "voicemail   {} messages: {} ({})",
+        counts.messages,
+        listed(&counts.messages_by_state),
+        HumanBytes(counts.bytes)
+    ));
+    screen::line(format!("            {} notices: {}", counts.notices, listed(&counts.notices_by_state)));
+    if counts.orders_due > 0 {
+        screen::line(format!("            {} wait for something to be done at the source", counts.orders_due));
+    }
+    if !counts.orders_refused.is_empty() {
+        screen::line(format!("            not done at the source: {}", listed(&counts.orders_refused)));
+    }
+    screen::reasons(&counts.by_reason);
 }
 
 /// What a day that is not closed waits for.
@@ -56,7 +91,7 @@ fn show_unfinished(day: &DayShown) {
     if day.line.marker.is_some() {
         return;
     }
-    let unfinished = |states: &std::collections::BTreeMap<String, u64>, words: &[&str]| {
+    let unfinished = |states: &BTreeMap<String, u64>, words: &[&str]| {
         let named: Vec<String> =
             words.iter().filter_map(|word| states.get(*word).map(|n| format!("{n} {word}"))).collect();
         if named.is_empty() { "none".to_owned() } else { named.join(", ") }

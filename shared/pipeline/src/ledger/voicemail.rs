@@ -169,7 +169,7 @@ impl Order {
 #[serde(rename_all = "kebab-case")]
 pub enum Carried {
     /// It is carried out.
-    Out,
+    Done,
     /// The source refuses it: its code.
     Refused(String),
     /// It was tried for long, in vain: the code of the last failure.
@@ -282,7 +282,7 @@ impl VoicemailCounts {
                 self.bytes += row.bytes();
                 self.orders_due += u64::from(row.is_terminal() && row.work.is_some());
                 for (order, carried) in &voicemail.orders {
-                    if *carried != Carried::Out {
+                    if *carried != Carried::Done {
                         one(&mut self.orders_refused, order.as_str());
                     }
                 }

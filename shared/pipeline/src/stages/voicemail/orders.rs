@@ -87,7 +87,7 @@ impl Voicemail {
             Order::Delete => source.delete(id).await,
         };
         match given {
-            Ok(()) => Ok(Given::Carried(Carried::Out)),
+            Ok(()) => Ok(Given::Carried(Carried::Done)),
             Err(error) if stops_everything(&error) || matches!(error, ApiError::OutOfTime { .. }) => {
                 Err(Fault::Source(error))
             }
