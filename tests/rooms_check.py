@@ -7,7 +7,15 @@ import sys
 
 # What a function may import; it is made of little more than its handler.
 FUNCTION = {"callvault-bootstrap", "callvault-aws", "callvault-pipeline", "callvault-genesys"}
-FUNCTIONS = ["query-conversations", "submit-batches", "poll-batches", "upload-recordings", "close-days", "rotate-token"]
+FUNCTIONS = [
+    "query-conversations",
+    "submit-batches",
+    "poll-batches",
+    "upload-recordings",
+    "close-days",
+    "rotate-token",
+    "move-voicemail",
+]
 OURS = {
     "crc-fast": set(),  # stands in for the crate of this name
     "callvault-genesys": set(),

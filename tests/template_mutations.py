@@ -80,6 +80,34 @@ MUTATIONS = [
     ("MaximumRecordAgeInSeconds: 3600", "MaximumRecordAgeInSeconds: -1", "must give up on old hints"),
     ("            MaximumBatchingWindowInSeconds: 5\n", "", "needs a batching window"),
     ("            Enabled: !If [IsRunning, true, false]\n", "", "the stream does not follow the parameter Running"),
+    # voicemail
+    ("target/lambda/move-voicemail/", "target/lambda/voicemail/", "is not deployed from what `make lambda` builds"),
+    (
+        "  MoveVoicemail:\n    Type: AWS::Serverless::Function\n    Condition: WithVoicemail\n",
+        "  MoveVoicemail:\n    Type: AWS::Serverless::Function\n",
+        "move-voicemail is there without voicemail",
+    ),
+    ('"trigger":"timer","sweep":true,', '"trigger":"timer",', "no timer sweeps the mailboxes"),
+    ("prefix: aws.partner/genesys.com/cloud/", "prefix: aws.partner/", "takes events of other sources"),
+    ("conversation.{id}.voicemail.end", "conversation.*.voicemail.end", "does not take what the source sends"),
+    ("          - OnlySomeQueues\n", "          - WithVoicemail\n", "does not follow VoicemailEventQueueIds"),
+    ("EventBusName: !Ref VoicemailEventBus", "EventBusName: default", "listens to another bus"),
+    (
+        "          RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 185 }\n          Dead",
+        "          Dead",
+        "does not try for a day",
+    ),
+    ("          DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n\n", "\n", "VoicemailEnds has no dead-letter queue"),
+    ("aws:SourceArn: !GetAtt VoicemailEnds.Arn", "aws:SourceArn: !GetAtt Table.Arn", "may not send to its dead-letter queue"),
+    ("      Principal: events.amazonaws.com\n", "      Principal: lambda.amazonaws.com\n", "may not invoke MoveVoicemail"),
+    ("          VOICEMAIL_QUEUES: !Ref VoicemailQueues\n", "", "reads VOICEMAIL_QUEUES, which the template does not set"),
+    ("[!Ref LedgerAccess, !Ref VoicemailSignIn,", "[!Ref LedgerAccess,", "calls secretsmanager:GetSecretValue"),
+    ("Value: !Ref MoveVoicemail }]", "Value: !Ref CloseDays }]", "nobody watches the errors of move-voicemail"),
+    (
+        "    Condition: WithVoicemail\n    DeletionPolicy: Retain\n",
+        "    Condition: WithVoicemail\n",
+        "VoicemailSecret goes with the stack",
+    ),
     # concurrency, retention, table
     ("!If [ReservesUpload, !Ref UploadReservedConcurrency, !Ref AWS::NoValue]", "1", "reserves concurrency"),
     (

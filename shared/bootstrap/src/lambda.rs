@@ -70,8 +70,8 @@ impl Function {
 
     /// A setting, if the function reads it.
     pub fn lookup(&self, name: &str) -> Option<String> {
-        let talks = self.source || self.needs_user();
-        let reads = self.settings.contains(&name) || (talks && FOR_STAND_INS.contains(&name));
+        let url = self.needs_user() && name == "GENESYS_URL";
+        let reads = self.settings.contains(&name) || (self.source && FOR_STAND_INS.contains(&name)) || url;
         reads.then(|| system::environment(name)).flatten()
     }
 }

@@ -11,6 +11,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
 
@@ -149,6 +150,22 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         self.script.call("ledger.next_due", error, self.inner.next_due(stage)).await
     }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        self.script.call("ledger.note_voicemail", error, self.inner.note_voicemail(notice, now)).await
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        self.script.call("ledger.add_voicemails", error, self.inner.add_voicemails(found, now)).await
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        self.script.call("ledger.voicemails", error, self.inner.voicemails(conversation)).await
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        self.script.call("ledger.voicemail_counts", error, self.inner.voicemail_counts()).await
+    }
 }
 
 #[async_trait]
@@ -241,5 +258,21 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         at_once(self.0.next_due(stage))
+    }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        at_once(self.0.note_voicemail(notice, now))
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        at_once(self.0.add_voicemails(found, now))
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        at_once(self.0.voicemails(conversation))
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        at_once(self.0.voicemail_counts())
     }
 }

@@ -13,7 +13,7 @@ use crate::api::{ApiError, NextStep};
 use crate::archive::{ArchiveError, Proof, Prover};
 use crate::ledger::StoredObject;
 use crate::ledger::machine::Settlement;
-use crate::ledger::voicemail::{Carried, Order, VoicemailState};
+use crate::ledger::voicemail::{Carried, MailboxName, Order, VoicemailState};
 use crate::reason::Reason;
 use crate::stages::{Fault, MOST_TRIES, Report};
 
@@ -48,7 +48,11 @@ impl Voicemail {
         object: &StoredObject,
         metadata: &StoredObject,
     ) -> Result<Report, Fault> {
-        let is_due = |order: &Order| self.options.orders.contains(order) && !task.fact.orders.contains_key(order);
+        // Only the voicemail of a queue makes a callback.
+        let is_possible = |order| order != Order::Disconnect || matches!(task.fact.mailbox, MailboxName::Queue(_));
+        let is_due = |order: &Order| {
+            self.options.orders.contains(order) && is_possible(*order) && !task.fact.orders.contains_key(order)
+        };
         let mut orders: BTreeMap<Order, Carried> = BTreeMap::new();
         for (place, order) in Order::ALL.into_iter().filter(is_due).enumerate() {
             // Before the first, and right before the one that cannot be taken back.
