@@ -3,6 +3,7 @@
 //! The pipeline depends on these traits alone; `http` implements them. Nothing here names an HTTP library.
 
 mod access;
+mod exchange;
 mod voicemails;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use access::AccessTokens;
+pub use exchange::{ExchangeError, RefreshTokens, Refusal, TokenPair};
 pub use voicemails::{Mailbox, VoicemailFormat, VoicemailMedia, Voicemails};
 
 use crate::ids::{BatchJobId, ConversationId, HistoryJobId, QueueId, RecordingId};

@@ -43,9 +43,10 @@ use reqwest::{ClientBuilder, redirect, retry};
 
 pub use limiter::Budget;
 pub use token::Credentials;
-pub use user::{AuthorizationCode, ExchangeError, Refusal, TokenPair, UserSignIn};
+pub use user::{AuthorizationCode, UserSignIn};
 
 use crate::api::{AccessTokens, ApiError};
+pub use crate::api::{ExchangeError, Refusal, TokenPair};
 use crate::clock::Clock;
 use crate::region::Endpoints;
 use given::{Bearer, Given};

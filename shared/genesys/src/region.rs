@@ -52,6 +52,17 @@ fn known_regions() -> String {
     REGIONS.map(|(domain, aws)| format!("{domain} ({aws})")).join(", ")
 }
 
+/// The regions, each as its domain and its AWS region.
+pub fn regions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REGIONS.into_iter()
+}
+
+/// The domain of a region that is named by its domain or by its AWS region.
+pub fn domain_of(region: &str) -> Option<&'static str> {
+    let name = region.trim().to_ascii_lowercase();
+    regions().find(|(domain, aws)| *domain == name || *aws == name).map(|(domain, _)| domain)
+}
+
 /// Where one org's API, sign-in, web pages and media live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {

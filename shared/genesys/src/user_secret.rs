@@ -68,6 +68,26 @@ impl UserSecret {
         Ok(Self { fields, client_id, client_secret })
     }
 
+    /// A document that may lack client and tokens, such as one somebody made by hand or a template left empty, with this
+    /// client and region put in. Its other keys are kept.
+    ///
+    /// # Errors
+    /// [`UserSecretFault::NoObject`] for a text that is something else, and not blank.
+    pub fn completed(
+        text: &str,
+        client_id: &str,
+        client_secret: &SecretString,
+        region: Option<&str>,
+    ) -> Result<Self, UserSecretFault> {
+        let mut secret = Self::new(client_id, client_secret, None);
+        if !text.trim().is_empty() {
+            secret.fields = serde_json::from_str(text).map_err(|_| UserSecretFault::NoObject)?;
+        }
+        secret.put(CLIENT_ID, client_id);
+        secret.put(CLIENT_SECRET, client_secret.expose_secret());
+        Ok(region.map_or_else(|| secret.clone(), |region| secret.with_region(region)))
+    }
+
     /// The OAuth client's id.
     pub fn client_id(&self) -> &str {
         &self.client_id
@@ -96,6 +116,14 @@ impl UserSecret {
     /// The region of the organization, where the document names it.
     pub fn region(&self) -> Option<String> {
         text_of(&self.fields, REGION)
+    }
+
+    /// The same document for another region.
+    #[must_use]
+    pub fn with_region(&self, region: &str) -> Self {
+        let mut secret = self.clone();
+        secret.put(REGION, region);
+        secret
     }
 
     /// The same document with a new pair of tokens, whose access token ends at `expires_at`.
@@ -150,6 +178,24 @@ mod tests {
             .replace("2026-01-15T16:00:00Z", "2026-01-17T16:00:00Z");
         assert_eq!(rotated.to_json().expose_secret(), &expected);
         assert_eq!(rotated.expires_at(), Some(until));
+    }
+
+    #[test]
+    fn a_document_without_a_client_gets_one_and_keeps_the_rest() {
+        let completed = |text| UserSecret::completed(text, "id", &"s".into(), Some("mypurecloud.ie"));
+        let client = r#""clientId":"id","clientSecret":"s","region":"mypurecloud.ie""#;
+        for (text, expected) in [
+            ("", format!("{{{client}}}")),
+            ("{}", format!("{{{client}}}")),
+            (r#"{"owner":1.50}"#, format!(r#"{{"owner":1.50,{client}}}"#)),
+            (
+                r#"{"clientId":null,"owner":[]}"#,
+                r#"{"clientId":"id","owner":[],"clientSecret":"s","region":"mypurecloud.ie"}"#.to_owned(),
+            ),
+        ] {
+            assert_eq!(completed(text).unwrap().to_json().expose_secret(), &expected, "{text}");
+        }
+        assert_eq!(completed("hunter2").unwrap_err(), UserSecretFault::NoObject);
     }
 
     #[test]

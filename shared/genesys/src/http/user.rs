@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -15,20 +16,9 @@ use super::answer::{self, BodyFault};
 use super::limiter::until;
 use super::token::{self, Credentials};
 use super::{ClientError, base, tls};
+use crate::api::{ExchangeError, RefreshTokens, Refusal, TokenPair};
 use crate::clock::Clock;
 use crate::region::Endpoints;
-
-/// What an exchange gives.
-#[derive(Debug, Clone)]
-pub struct TokenPair {
-    /// The access token.
-    pub access: SecretString,
-    /// The refresh token for next time. Where the answer of a refresh names none, the one that was sent (RFC 6749,
-    /// section 6): it is still good then.
-    pub refresh: SecretString,
-    /// Life of the access token from when it was asked for.
-    pub expires_in: Duration,
-}
 
 /// An authorization code with what proves whose it is.
 #[derive(Debug, Clone)]
@@ -39,72 +29,6 @@ pub struct AuthorizationCode {
     pub redirect_uri: String,
     /// The PKCE verifier of its challenge.
     pub verifier: Option<SecretString>,
-}
-
-/// Why the token endpoint said no.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The code or refresh token is spent, expired or somebody else's.
-    InvalidGrant,
-    /// The client id is unknown or the secret is wrong.
-    InvalidClient,
-    /// Another word, or the status where there is none.
-    Other(String),
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::InvalidGrant => "invalid_grant",
-            Self::InvalidClient => "invalid_client",
-            Self::Other(word) => word,
-        })
-    }
-}
-
-/// Why an exchange gave no tokens, told by what has become of the code or refresh token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ExchangeError {
-    /// Nothing was spent: there was no connection, or the server put us off (408, 429). Worth sending again.
-    #[error("the token request did not go through ({detail})")]
-    NotTaken {
-        /// Status or fault, without URLs.
-        detail: String,
-        /// How long the server asked to wait.
-        wait: Duration,
-    },
-    /// It may have been spent, and then its successor is lost: there was no answer, half of one, or a server error.
-    #[error("the token request was sent, but its outcome is unknown ({detail})")]
-    Unknown {
-        /// Status or fault, without URLs.
-        detail: String,
-    },
-    /// The server refused: nothing was spent by this request.
-    #[error("Genesys Cloud refused the token request ({reason})")]
-    Refused {
-        /// Why.
-        reason: Refusal,
-    },
-    /// It was spent, and the answer holds no pair of tokens.
-    #[error("the token request succeeded, but its answer could not be read at {at}")]
-    Unreadable {
-        /// Where; no content.
-        at: String,
-    },
-}
-
-impl ExchangeError {
-    /// Stable code, for alarms and recorded reasons.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotTaken { .. } => "exchange-not-taken",
-            Self::Unknown { .. } => "exchange-outcome-unknown",
-            Self::Refused { reason: Refusal::InvalidGrant } => "grant-refused",
-            Self::Refused { reason: Refusal::InvalidClient } => "client-refused",
-            Self::Refused { reason: Refusal::Other(_) } => "exchange-refused",
-            Self::Unreadable { .. } => "exchange-unreadable",
-        }
-    }
 }
 
 /// The token endpoint, for users' grants.
@@ -147,7 +71,7 @@ impl UserSignIn {
         deadline: Option<Timestamp>,
     ) -> Result<TokenPair, ExchangeError> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
-        self.exchange(credentials, &form, Some(refresh), deadline).await
+        self.send_once(credentials, &form, Some(refresh), deadline).await
     }
 
     /// Spends an authorization code, once. No time beyond `deadline`.
@@ -166,10 +90,10 @@ impl UserSignIn {
             ("redirect_uri", &code.redirect_uri),
         ];
         form.extend(code.verifier.as_ref().map(|verifier| ("code_verifier", verifier.expose_secret())));
-        self.exchange(credentials, &form, None, deadline).await
+        self.send_once(credentials, &form, None, deadline).await
     }
 
-    async fn exchange(
+    async fn send_once(
         &self,
         credentials: &Credentials,
         form: &[(&str, &str)],
@@ -223,6 +147,19 @@ impl UserSignIn {
             _ => Refusal::Other(word),
         };
         ExchangeError::Refused { reason }
+    }
+}
+
+#[async_trait]
+impl RefreshTokens for UserSignIn {
+    async fn exchange(
+        &self,
+        client_id: &str,
+        client_secret: &SecretString,
+        refresh: &SecretString,
+    ) -> Result<TokenPair, ExchangeError> {
+        let credentials = Credentials { client_id: client_id.to_owned(), client_secret: client_secret.clone() };
+        self.exchange_refresh(&credentials, refresh, None).await
     }
 }
 
