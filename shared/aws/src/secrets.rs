@@ -8,8 +8,7 @@ mod versions;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
-use aws_sdk_secretsmanager::error::SdkError;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -49,6 +48,16 @@ pub enum SecretError {
         /// What Secrets Manager said.
         detail: String,
     },
+    /// We may not write it.
+    #[error(
+        "secret {id} may not be written ({detail}): allow secretsmanager:PutSecretValue on it (and CreateSecret for a new one), and kms:GenerateDataKey on its key"
+    )]
+    Unwritable {
+        /// Which.
+        id: String,
+        /// What Secrets Manager said.
+        detail: String,
+    },
     /// It is not what we expect.
     #[error(r#"secret {id} cannot be used ({detail}): it should be {{"clientId": "...", "clientSecret": "..."}}"#)]
     Unreadable {
@@ -73,6 +82,7 @@ impl SecretError {
         match self {
             Self::Missing { .. } => "secret-missing",
             Self::Denied { .. } => "secret-denied",
+            Self::Unwritable { .. } => "secret-unwritable",
             Self::Unreadable { .. } => "secret-unreadable",
             Self::Unreachable { .. } => "secret-unreachable",
         }
@@ -122,8 +132,8 @@ fn parse(text: &str) -> Result<GenesysCredentials, &'static str> {
     Ok(GenesysCredentials { client_id, client_secret: client_secret.into(), region: given(raw.region) })
 }
 
-pub(crate) fn of_sdk(id: &str, error: &SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
-    use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+/// What a refusal or a silence of Secrets Manager means for a reader.
+pub(crate) fn of_sdk<E: ProvideErrorMetadata>(id: &str, error: &SdkError<E, HttpResponse>) -> SecretError {
     let id = id.to_owned();
     let Some(refusal) = error.as_service_error() else {
         let detail = match error {

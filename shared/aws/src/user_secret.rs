@@ -1,0 +1,81 @@
+//! The secret of a signed-in user in Secrets Manager, for whoever signs in: read as text, written as a new current
+//! version.
+//!
+//! Rotation, with its stages, is another matter and not done here. Must never show content.
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::secrets::{SecretError, of_sdk};
+
+/// What became of writing a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It has a new current version.
+    Updated,
+    /// There was none of that name: it was made.
+    Created,
+}
+
+/// A user's secret, named by its name or ARN.
+#[derive(Debug, Clone)]
+pub struct UserSecretStore {
+    client: Client,
+    id: String,
+}
+
+impl UserSecretStore {
+    /// Sends nothing.
+    pub fn new(sdk: &SdkConfig, id: &str) -> Self {
+        Self { client: Client::new(sdk), id: id.to_owned() }
+    }
+
+    /// The current text; `None` where there is no such secret, or none of its versions is current.
+    ///
+    /// # Errors
+    /// [`SecretError`], without content.
+    pub async fn text(&self) -> Result<Option<SecretString>, SecretError> {
+        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage("AWSCURRENT").send().await;
+        match answer {
+            Ok(answer) => match answer.secret_string {
+                Some(text) => Ok(Some(text.into())),
+                None => Err(SecretError::Unreadable { id: self.id.clone(), detail: "it is binary".to_owned() }),
+            },
+            Err(error) if is(&error, "ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(of_sdk(&self.id, &error)),
+        }
+    }
+
+    /// Writes a new current version; makes the secret where there is none of that name.
+    ///
+    /// # Errors
+    /// [`SecretError::Unwritable`], [`SecretError::Missing`] for an ARN of nothing, [`SecretError::Unreachable`].
+    pub async fn write(&self, text: &SecretString) -> Result<Written, SecretError> {
+        let put = self.client.put_secret_value().secret_id(&self.id).secret_string(text.expose_secret());
+        match put.send().await {
+            Ok(_) => Ok(Written::Updated),
+            Err(error) if is(&error, "ResourceNotFoundException") && !self.id.starts_with("arn:") => {
+                let create = self.client.create_secret().name(&self.id).secret_string(text.expose_secret());
+                let create = create.description("OAuth client and tokens of a signed-in user, for callvault");
+                create.send().await.map(|_| Written::Created).map_err(|error| self.writing(&error))
+            }
+            Err(error) => Err(self.writing(&error)),
+        }
+    }
+
+    fn writing<E: ProvideErrorMetadata>(&self, error: &SdkError<E, HttpResponse>) -> SecretError {
+        match of_sdk(&self.id, error) {
+            SecretError::Denied { id, detail } | SecretError::Unreadable { id, detail } => {
+                SecretError::Unwritable { id, detail }
+            }
+            other => other,
+        }
+    }
+}
+
+fn is<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
+    error.as_service_error().is_some_and(|refusal| refusal.code() == Some(code))
+}
