@@ -56,6 +56,14 @@ pub(crate) enum Command {
     /// Say where a conversation's recordings are
     #[command(after_help = "Example:\n  callvault where 2f7bf00a-0fc2-4d6a-9b56-92238191433e")]
     Where(Where),
+    /// Sign in as a user, for what needs one: voicemail
+    #[command(after_help = "Examples:\n  callvault login --file user.json --region mypurecloud.ie\n  \
+                            callvault login --secret callvault/user --paste\n\n\
+                            Needs an OAuth client with the grant `Code Authorization`, the redirect URI http://127.0.0.1:8910/callback,\n\
+                            the scopes voicemail and conversations, and a token duration of 172800 seconds. Its id and secret are\n\
+                            taken from the secret if it has them, else from GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, else asked\n\
+                            for. Other keys of the secret are kept. Exit codes: 0 signed in, 2 usage or settings, 3 not signed in.")]
+    Login(Login),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -133,6 +141,34 @@ pub(crate) struct Where {
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// Region of the org: its domain or its AWS region [setting GENESYS_REGION; else the secret's, else asked for]
+    #[arg(long, value_name = "R")]
+    pub(crate) region: Option<String>,
+    /// For a machine without a browser: open the page elsewhere, paste the address it ends at
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// Secret of AWS Secrets Manager that the tokens go into, by name or ARN [setting VOICEMAIL_SECRET_ID]
+    #[arg(long, value_name = "ID", conflicts_with = "file")]
+    pub(crate) secret: Option<String>,
+    /// File that the tokens go into, readable by its owner alone [setting VOICEMAIL_SECRET_ID=file:PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Port on 127.0.0.1 that the browser comes back to; http://127.0.0.1:PORT/callback must be registered
+    #[arg(long, value_name = "PORT", default_value_t = 8910)]
+    pub(crate) port: u16,
+    /// Redirect URI, where another one is registered with the OAuth client
+    #[arg(long, value_name = "URI", conflicts_with = "port")]
+    pub(crate) redirect_uri: Option<String>,
+    /// Only print the page's address: do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// How long to wait for the browser to come back, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Debug, clap::Args)]

@@ -27,6 +27,7 @@ mod with_aws {
     use callvault_aws::config::SdkConfig;
     use callvault_aws::secrets::SecretError;
     use callvault_aws::user_tokens::UserTokens;
+    use callvault_aws::user_secret::{UserSecretStore, Written};
     use callvault_bootstrap::aws::{self, Unbound};
     use callvault_bootstrap::settings::{S3Place, Settings};
     use callvault_bootstrap::system;
@@ -34,6 +35,7 @@ mod with_aws {
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
+    use secrecy::SecretString;
 
     use crate::failure::Failure;
 
@@ -58,6 +60,25 @@ mod with_aws {
             let tokens = UserTokens::new(&sdk, id, system::clock());
             let region = tokens.read().await.map_err(of_secret)?;
             Ok((Arc::new(tokens), region))
+        }
+
+        /// For a user's secret, whatever the settings name.
+        pub(crate) async fn for_user_secret() -> Result<Self, Failure> {
+            let sdk = aws::load().await;
+            aws::ready(&sdk).await.map_err(Failure::usage)?;
+            Ok(Self(Some(sdk)))
+        }
+
+        /// The text of a user's secret; `None` where there is none.
+        pub(crate) async fn user_secret(&self, id: &str) -> Result<Option<SecretString>, Failure> {
+            let text = UserSecretStore::new(self.sdk()?, id).text().await;
+            text.map_err(|error| Failure::stopped(error.to_string()))
+        }
+
+        /// Writes a user's secret; whether it was made.
+        pub(crate) async fn write_user_secret(&self, id: &str, text: &SecretString) -> Result<bool, Failure> {
+            let written = UserSecretStore::new(self.sdk()?, id).write(text).await;
+            written.map(|written| written == Written::Created).map_err(|error| Failure::stopped(error.to_string()))
         }
 
         fn sdk(&self) -> Result<&SdkConfig, Failure> {
@@ -112,6 +133,7 @@ mod without_aws {
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
+    use secrecy::SecretString;
 
     use crate::failure::Failure;
 
@@ -135,6 +157,18 @@ mod without_aws {
                 "this callvault was built without AWS, which VOICEMAIL_SECRET_ID needs: set it to file:PATH, or build \
                  callvault with its default features",
             ))
+        }
+
+        pub(crate) async fn for_user_secret() -> Result<Self, Failure> {
+            Err(Failure::usage("this callvault was built without AWS, which a secret of AWS needs: give --file PATH"))
+        }
+
+        pub(crate) async fn user_secret(&self, _: &str) -> Result<Option<SecretString>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn write_user_secret(&self, _: &str, _: &SecretString) -> Result<bool, Failure> {
+            Err(refused())
         }
 
         pub(crate) async fn archive(&self, _: &S3Place) -> Result<Arc<dyn Archive>, Failure> {

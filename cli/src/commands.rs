@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod export;
+pub(crate) mod login;
 pub(crate) mod run;
 pub(crate) mod simulator;
 pub(crate) mod status;

@@ -48,6 +48,14 @@ impl Given {
         Ok(Settings::read(need, lookup)?)
     }
 
+    /// One setting, of the environment or the file.
+    pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, Failure> {
+        if let Some(value) = system::environment(name) {
+            return Ok(Some(value.trim().to_owned()));
+        }
+        Ok(self.file()?.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
+    }
+
     fn file(&self) -> Result<settings_file::FileSettings, Failure> {
         let path = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let text = match std::fs::read_to_string(path) {

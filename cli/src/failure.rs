@@ -31,6 +31,11 @@ impl Failure {
         Self { code: STOPPED, messages: vec![message.into()] }
     }
 
+    /// What is wrong, for another place than stderr.
+    pub(crate) fn text(&self) -> String {
+        self.messages.join("; ")
+    }
+
     /// Says what is wrong on stderr.
     #[expect(clippy::print_stderr, reason = "the last words of a command are for people, not for logs")]
     pub(crate) fn report(&self) -> ExitCode {

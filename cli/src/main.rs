@@ -54,6 +54,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Run => commands::run::run(&global).await,
             Command::Status(status) => commands::status::run(status, &global).await,
             Command::Where(place) => commands::r#where::run(place, &global).await,
+            Command::Login(login) => commands::login::run(login, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
             Command::Completions { shell } => commands::completions::run(shell),
         }

@@ -6,6 +6,7 @@
 //! | `send` | sending until answered: sign-in, limiter, retries, deadline |
 //! | `voicemails` | the same for voicemail, which needs a user's token |
 //! | `own` | whether a user's token may read voicemail |
+//! | `probes` | questions that change nothing, for login and doctor |
 //! | `token` | the client's access token, single flight |
 //! | `given` | a user's access token, kept by somebody else |
 //! | `user` | spending a user's code or refresh token, once |
@@ -26,6 +27,7 @@ mod media;
 mod media_client;
 mod operations;
 mod own;
+mod probes;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ use jiff::Timestamp;
 use reqwest::{ClientBuilder, redirect, retry};
 
 pub use limiter::Budget;
+pub use probes::SignedInUser;
 pub use token::Credentials;
 pub use user::{AuthorizationCode, UserSignIn};
 

@@ -1,0 +1,74 @@
+//! Questions that change nothing, by which a person's tools learn who is signed in and what a token may do.
+//!
+//! Nothing of the pipeline asks them. Paths and fields are those of api.md and its API document; `expand=authorization`
+//! is documented there for the signed-in user, an empty batch is documented to be refused.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::GenesysClient;
+use super::operations::{question, read};
+use super::send::Operation;
+use crate::api::ApiError;
+
+static WHO: Operation = question("read the signed-in user", "of a user");
+/// Repeatable: it makes nothing.
+static EMPTY_BATCH: Operation = question("submit a batch of recordings", "recording:recording:view");
+
+/// The signed-in user, for the eyes of whoever signed in. Schema `UserMe`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SignedInUser {
+    /// The user's id.
+    pub id: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// The permissions of all the user's roles, such as `voicemail:acdvoicemail:view`; `None` where the platform does
+    /// not say.
+    pub permissions: Option<Vec<String>>,
+}
+
+impl std::fmt::Debug for SignedInUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedInUser").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl GenesysClient {
+    /// Who is signed in, with what permissions. Needs a user's token.
+    ///
+    /// # Errors
+    /// [`ApiError::Refused`] with the code `not.a.user` for a client's token, and what every call may answer.
+    pub async fn signed_in_user(&self) -> Result<SignedInUser, ApiError> {
+        #[derive(Deserialize)]
+        struct Raw {
+            #[serde(default)]
+            id: Value,
+            #[serde(default)]
+            name: Value,
+            #[serde(default)]
+            authorization: Value,
+        }
+        let answer = self.get(&WHO, &["api", "v2", "users", "me"], &[("expand", "authorization")]).await?;
+        let raw: Raw = read(&WHO, &answer)?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+        let permissions = raw.authorization.get("permissions").and_then(Value::as_array);
+        Ok(SignedInUser {
+            id: text(&raw.id),
+            name: text(&raw.name),
+            permissions: permissions.map(|list| list.iter().filter_map(text).collect()),
+        })
+    }
+
+    /// Whether batches may be submitted: an empty one is refused as such (400) only to those who may.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`] if not, and what every call may answer.
+    pub async fn may_submit_batches(&self) -> Result<(), ApiError> {
+        let body = json!({ "batchDownloadRequestList": [] });
+        match self.send_json(&EMPTY_BATCH, Method::POST, &["api", "v2", "recording", "batchrequests"], &body).await {
+            Ok(_) | Err(ApiError::Refused { status: 400, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
