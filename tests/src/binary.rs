@@ -17,7 +17,7 @@ pub mod tap;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -37,13 +37,14 @@ pub struct Callvault {
     args: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     folder: Option<PathBuf>,
+    listens: bool,
     longest: Duration,
 }
 
 /// `callvault` with these arguments.
 pub fn callvault<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Callvault {
     let longest = LONGEST_RUN;
-    Callvault { args: Vec::new(), environment: BTreeMap::new(), folder: None, longest }.args(args)
+    Callvault { args: Vec::new(), environment: BTreeMap::new(), folder: None, listens: false, longest }.args(args)
 }
 
 /// What a command said and how it ended.
@@ -99,6 +100,12 @@ impl Callvault {
         self
     }
 
+    /// Its stdin is a pipe, for [`Running::types`].
+    pub fn listening(mut self) -> Self {
+        self.listens = true;
+        self
+    }
+
     /// How long it may run.
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;
@@ -119,6 +126,9 @@ impl Callvault {
     pub fn start(&self) -> Running {
         let mut command = self.command();
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.listens {
+            command.stdin(Stdio::piped());
+        }
         Running::new(command.spawn().unwrap(), self.shown())
     }
 
@@ -161,16 +171,16 @@ pub struct Running {
     name: String,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
-    first_line: std::sync::mpsc::Receiver<String>,
+    lines: std::sync::mpsc::Receiver<String>,
     began: Instant,
 }
 
 impl Running {
     fn new(mut child: Child, name: String) -> Self {
-        let (tell, first_line) = std::sync::mpsc::channel();
+        let (tell, lines) = std::sync::mpsc::channel();
         let stdout = child.stdout.take().map(|out| std::thread::spawn(move || read_lines(out, &tell)));
         let stderr = child.stderr.take().map(|out| std::thread::spawn(move || read_all(out)));
-        Self { child, name, stdout, stderr, first_line, began: Instant::now() }
+        Self { child, name, stdout, stderr, lines, began: Instant::now() }
     }
 
     /// Its process id.
@@ -180,8 +190,29 @@ impl Running {
 
     /// The first line on stdout, as soon as it is there.
     pub fn first_line(&self) -> String {
-        let line = self.first_line.recv_timeout(Duration::from_secs(60));
-        line.unwrap_or_else(|_| panic!("`{}` said nothing on stdout", self.name))
+        self.next_line(|_| true)
+    }
+
+    /// The next line on stdout that is wanted, as soon as it is there. Those before it are passed over.
+    pub fn next_line(&self, wanted: impl Fn(&str) -> bool) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("`{}` did not say it on stdout", self.name));
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Types a line on its stdin.
+    pub fn types(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).unwrap();
+    }
+
+    /// Closes its stdin.
+    pub fn falls_silent(&mut self) {
+        self.child.stdin = None;
     }
 
     /// Whether it is still running.
@@ -248,12 +279,14 @@ impl Drop for Running {
 fn read_lines(out: impl Read, tell: &std::sync::mpsc::Sender<String>) -> String {
     let mut reader = BufReader::new(out);
     let mut whole = Vec::new();
-    if reader.read_until(b'\n', &mut whole).is_ok() && !whole.is_empty() {
+    loop {
+        let begin = whole.len();
+        if !matches!(reader.read_until(b'\n', &mut whole), Ok(1..)) {
+            return String::from_utf8_lossy(&whole).into_owned();
+        }
         // Nobody may be listening.
-        let _ = tell.send(String::from_utf8_lossy(&whole).trim_end().to_owned());
+        let _ = tell.send(String::from_utf8_lossy(&whole[begin..]).trim_end().to_owned());
     }
-    let _ = reader.read_to_end(&mut whole);
-    String::from_utf8_lossy(&whole).into_owned()
 }
 
 fn read_all(mut out: impl Read) -> String {

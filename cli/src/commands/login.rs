@@ -250,7 +250,7 @@ fn advised(error: &ExchangeError, application: &Application) -> String {
     format!("{error}: {advice}; nothing was written, run `callvault login` again")
 }
 
-/// One token, for a client that asks one question.
+/// One token, for a client that asks one question. It is asked for another one only after a 401.
 struct Fixed(SecretString);
 
 #[async_trait]
@@ -260,7 +260,7 @@ impl AccessTokens for Fixed {
     }
 
     async fn reread(&self) -> Result<SecretString, ApiError> {
-        Ok(self.0.clone())
+        Err(ApiError::SignInRefused { reason: "401 for a new token".to_owned() })
     }
 }
 

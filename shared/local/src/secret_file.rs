@@ -4,12 +4,15 @@
 //! is whole whenever it is read, also after a power cut. Whoever changes it holds the lock beside it. Must never show
 //! content: not in an error, not in a log, not in Debug.
 
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use callvault_pipeline::user_secret::{UserSecret, UserSecretFault};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -104,8 +107,10 @@ impl SecretFile {
             return Err(self.unreadable("it is no file that could hold a secret".to_owned()));
         }
         if readable_by_others(&about) {
+            // Once: it is read again and again.
+            static SAID: Once = Once::new();
             let path = self.path.display();
-            tracing::warn!("{path} holds tokens and others may read it: chmod 600 {path}");
+            SAID.call_once(|| tracing::warn!("{path} holds tokens and others may read it: chmod 600 {path}"));
         }
         let text = io::read_to_string(file).map_err(|error| failed(&error))?;
         Ok(Some(text.into()))

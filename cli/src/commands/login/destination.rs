@@ -118,13 +118,12 @@ impl Destination {
         let clock = system::clock();
         // Whoever renews tokens in this file holds the lock for a moment. One who holds it longer is not waited for:
         // what a person signed in for is newer than whatever comes of that.
-        let mut lock = file.try_lock().ok().flatten();
+        let mut lock = file.try_lock();
         for _ in 0..LONGEST_LOCK {
-            if lock.is_some() {
-                break;
-            }
+            // A fault of the lock is one of the file: writing says which.
+            let Ok(None) = lock else { break };
             clock.sleep(Duration::from_millis(100)).await;
-            lock = file.try_lock().ok().flatten();
+            lock = file.try_lock();
         }
         let secret = make(file.text().ok().flatten().as_ref());
         let mut fault = String::new();
