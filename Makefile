@@ -12,10 +12,10 @@ ZIP_BUDGET := 4000000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
 
-.PHONY: help demo test rust-tests venv lint template lambda deploy bench audit clean
+.PHONY: help demo test browser-test rust-tests venv lint template lambda deploy bench audit clean
 
 help: ## What there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: ## Export a simulated day for real and compare the archive with the truth
 	$(CARGO) run --quiet --package callvault --no-default-features -- demo
@@ -25,6 +25,16 @@ test: venv ## Everything that must hold
 	@$(VENV)/bin/python tests/with_moto.py $(MAKE) --no-print-directory rust-tests
 	$(CARGO) test --workspace --all-features --doc
 	$(VENV)/bin/python tests/media_check.py
+	@$(MAKE) --no-print-directory browser-test
+
+browser-test: $(VENV)-browser/.made ## `callvault login` in a real browser; left out where there is no Chromium
+	$(CARGO) build --package callvault
+	$(VENV)-browser/bin/python -B tests/browser/login_check.py $(if $(REQUIRE_BROWSER),--required)
+
+$(VENV)-browser/.made: tests/browser/requirements.txt
+	$(PYTHON) -m venv $(VENV)-browser
+	$(VENV)-browser/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 rust-tests:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \

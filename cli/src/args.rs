@@ -64,6 +64,11 @@ pub(crate) enum Command {
                             taken from the secret if it has them, else from GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, else asked\n\
                             for. Other keys of the secret are kept. Exit codes: 0 signed in, 2 usage or settings, 3 not signed in.")]
     Login(Login),
+    /// Check one by one what callvault needs, and say what is missing
+    #[command(after_help = "Examples:\n  callvault doctor\n  callvault doctor --json\n\n\
+                            Asks only questions that change nothing at the source; writes, reads and deletes one small object in the\n\
+                            archive. Exit codes: 0 nothing is missing, 1 something is, 2 settings, 3 the org cannot be reached.")]
+    Doctor(Doctor),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -169,6 +174,13 @@ pub(crate) struct Login {
     /// How long to wait for the browser to come back, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -105,6 +105,17 @@ mod with_aws {
             }
         }
 
+        /// Whether a table is a ledger that may be written; the names of its binding that differ.
+        pub(crate) async fn check_ledger(
+            &self,
+            table: &str,
+            bound_to: &[(&'static str, String)],
+        ) -> Result<Vec<(&'static str, String)>, Failure> {
+            let ledger = aws::ledger(self.sdk()?, table);
+            ledger.check().await?;
+            Ok(ledger.check_write(bound_to).await?)
+        }
+
         pub(crate) async fn look_at_ledger(&self, table: &str) -> Result<Arc<dyn Ledger>, Failure> {
             let ledger = aws::ledger(self.sdk()?, table);
             ledger.check().await?;
@@ -176,6 +187,14 @@ mod without_aws {
         }
 
         pub(crate) async fn ledger(&self, _: &str, _: &[(&'static str, String)]) -> Result<Arc<dyn Ledger>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn check_ledger(
+            &self,
+            _: &str,
+            _: &[(&'static str, String)],
+        ) -> Result<Vec<(&'static str, String)>, Failure> {
             Err(refused())
         }
 

@@ -132,7 +132,8 @@ impl Connected {
     }
 }
 
-async fn client(settings: &Settings, cloud: &Cloud) -> Result<GenesysClient, Failure> {
+/// The client of the settings' org. Sends nothing to it.
+pub(crate) async fn client(settings: &Settings, cloud: &Cloud) -> Result<GenesysClient, Failure> {
     let source = settings.source.clone().ok_or_else(|| Failure::usage("GENESYS_REGION is not set"))?;
     let credentials = match source.client {
         OAuthClient::Given { id, secret } => Credentials { client_id: id, client_secret: secret },

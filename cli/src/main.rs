@@ -11,6 +11,7 @@
 //! | `screen` | everything on stdout |
 //! | `signals` | being told to stop |
 //! | `user` | Genesys Cloud in a signed-in user's name |
+//! | `user_token` | a client that acts for a user |
 //! | `failure` | exit codes and what is said with them |
 
 mod args;
@@ -23,6 +24,7 @@ mod progress;
 mod screen;
 mod signals;
 mod user;
+mod user_token;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Status(status) => commands::status::run(status, &global).await,
             Command::Where(place) => commands::r#where::run(place, &global).await,
             Command::Login(login) => commands::login::run(login, &global).await,
+            Command::Doctor(doctor) => commands::doctor::run(doctor, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
             Command::Completions { shell } => commands::completions::run(shell),
         }

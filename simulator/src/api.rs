@@ -164,8 +164,20 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The permission that the fault `forbidden` takes from a client.
+    fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::Query => Some("analytics:conversationDetail:view"),
+            Self::MetadataList(_) | Self::Metadata(..) | Self::BatchSubmit => Some("recording:recording:view"),
+            _ => None,
+        }
+    }
+
     /// Does what the operation does, and answers.
     pub(crate) fn answer(self, world: &World, call: &Call<'_>) -> Answer {
+        if let Some(permission) = self.permission().filter(|_| call.struck.by(FaultName::Forbidden)) {
+            return users::not_permitted(permission);
+        }
         let answered = match self {
             Self::Query => conversations::query(world, call),
             Self::Details(id) => conversations::details(world, id),

@@ -52,7 +52,7 @@ pub enum FaultName {
     ShiftingPages,
     /// The metadata of a conversation without recordings are 404 instead of `[]`: both are legal.
     MissingMetadata,
-    /// 403 without effect, in what a user asks for: voicemail, callbacks.
+    /// 403 without effect, in what needs a permission: voicemail, callbacks, the query, metadata and batches.
     Forbidden,
     /// The media of a voicemail is not prepared yet: 202 without a body.
     MediaNotReady,
@@ -123,7 +123,10 @@ impl FaultName {
             Self::MissingMetadata => operation == "recordingmetadata",
             Self::Forbidden => {
                 let harmless = operation != "voicemail-delete-all";
-                operation == "callback-disconnect" || operation.starts_with("voicemail-") && harmless
+                let client = ["conversations-query", "recordingmetadata", "batch-submit"];
+                operation == "callback-disconnect"
+                    || operation.starts_with("voicemail-") && harmless
+                    || client.contains(&operation)
             }
             Self::MediaNotReady => operation == "voicemail-media",
         }

@@ -7,12 +7,14 @@
 //! | `sources` | orgs that refuse, do not answer or are not there |
 //! | `places` | archives and ledgers that are not what they should be, or full |
 //! | `answers` | what `export`, `status` and `where` print |
+//! | `doctor` | everything that is there, and each thing that is not |
 //! | `login` | a person who signs in, and what can come between |
 //! | `running` | signals, `simulator`, `demo`, a stdout that nobody reads |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod answers;
+mod doctor;
 mod login;
 mod mount;
 mod on_aws;

@@ -5,7 +5,7 @@ use callvault_tests::binary::scene::days_ago;
 
 use crate::refused;
 
-const COMMANDS: [&str; 7] = ["demo", "export", "status", "where", "login", "simulator", "completions"];
+const COMMANDS: [&str; 8] = ["demo", "export", "status", "where", "login", "doctor", "simulator", "completions"];
 
 #[test]
 fn bad_usage_is_refused_with_what_to_do() {

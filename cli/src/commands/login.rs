@@ -17,7 +17,7 @@
 
 mod application;
 mod browser;
-mod destination;
+pub(crate) mod destination;
 mod loopback;
 mod page;
 mod paste;
@@ -25,13 +25,11 @@ mod redirect;
 mod request;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use callvault_bootstrap::system;
-use callvault_genesys::api::{AccessTokens, ApiError, ExchangeError, Refusal, TokenPair};
-use callvault_genesys::http::{AuthorizationCode, ClientOptions, GenesysClient, SignedInUser, UserSignIn};
+use callvault_genesys::api::{ApiError, ExchangeError, Refusal, TokenPair};
+use callvault_genesys::http::{AuthorizationCode, SignedInUser, UserSignIn};
 use jiff::{SignedDuration, Timestamp, Unit};
 use secrecy::SecretString;
 
@@ -40,6 +38,7 @@ use crate::connect::Given;
 use crate::failure::Failure;
 use crate::screen;
 use crate::signals::interrupted;
+use crate::user_token;
 use application::Application;
 use destination::Destination;
 use loopback::{Browser, Loopback};
@@ -250,26 +249,9 @@ fn advised(error: &ExchangeError, application: &Application) -> String {
     format!("{error}: {advice}; nothing was written, run `callvault login` again")
 }
 
-/// One token, for a client that asks one question. It is asked for another one only after a 401.
-struct Fixed(SecretString);
-
-#[async_trait]
-impl AccessTokens for Fixed {
-    async fn current(&self) -> Result<SecretString, ApiError> {
-        Ok(self.0.clone())
-    }
-
-    async fn reread(&self) -> Result<SecretString, ApiError> {
-        Err(ApiError::SignInRefused { reason: "401 for a new token".to_owned() })
-    }
-}
-
 async fn prove(application: &Application, pair: &TokenPair) -> Result<SignedInUser, ApiError> {
-    let (clock, options) = (system::clock(), ClientOptions::new(system::chance()));
-    let tokens = Arc::new(Fixed(pair.access.clone()));
-    let client = GenesysClient::of_user(application.endpoints.clone(), tokens, Arc::clone(&clock), options)
-        .map_err(|error| ApiError::Unavailable { operation: "read the signed-in user", detail: error.to_string() })?;
-    let now = clock.now();
+    let client = user_token::client(&application.endpoints, &pair.access)?;
+    let now = system::clock().now();
     client.with_deadline(now.checked_add(LONGEST_PROOF).unwrap_or(now)).signed_in_user().await
 }
 

@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use reqwest::{ClientBuilder, redirect, retry};
 
 pub use limiter::Budget;
-pub use probes::SignedInUser;
+pub use probes::{Service, SignedInUser};
 pub use token::Credentials;
 pub use user::{AuthorizationCode, UserSignIn};
 

@@ -39,15 +39,20 @@ fn in_scope(call: &Call<'_>, scope: Option<&str>) -> Result<(), Answer> {
 
 const NOT_AUTHORIZED: &str = "You are not authorized to perform the requested action.";
 
-/// Refuses who lacks `permission`. Every client has it: clients' roles are not simulated.
+/// Refuses who lacks `permission`. Every client has it: clients' roles are not simulated, but for the fault `forbidden`.
 pub(crate) fn permitted(world: &World, call: &Call<'_>, permission: &str) -> Result<(), Answer> {
     if call.grant.is_none() || world.options.user_permissions.iter().any(|held| held == permission) {
         return Ok(());
     }
+    Err(not_permitted(permission))
+}
+
+/// What the platform answers to whoever lacks a permission.
+pub(crate) fn not_permitted(permission: &str) -> Answer {
     let message = format!(
         "Unable to perform the requested action. You must have at least one of the following permissions assigned: [{permission}]"
     );
-    Err(Answer::error(StatusCode::FORBIDDEN, "missing.any.permissions", &message))
+    Answer::error(StatusCode::FORBIDDEN, "missing.any.permissions", &message)
 }
 
 /// `GET /api/v2/users/me`. Needs no scope (inferred).
@@ -73,6 +78,12 @@ pub(crate) fn me(world: &World, call: &Call<'_>) -> Result<Answer, Answer> {
         let shown =
             |id: &String| json!({ "id": id, "name": "Made-up Group", "selfUri": format!("/api/v2/groups/{id}") });
         me["groups"] = world.org.places.groups.iter().map(shown).collect();
+    }
+    if expanded.split(',').any(|word| word == "authorization") {
+        me["authorization"] = json!({
+            "roles": [{ "id": user.id, "name": "Voicemail" }],
+            "permissions": world.options.user_permissions,
+        });
     }
     Ok(Answer::ok(&me))
 }

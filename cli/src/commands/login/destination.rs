@@ -24,7 +24,7 @@ const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(200), Durati
 const LONGEST_LOCK: u32 = 400;
 
 /// Where a secret is kept.
-pub(super) enum Destination {
+pub(crate) enum Destination {
     /// In a file of this machine.
     File(SecretFile),
     /// In a secret of AWS Secrets Manager.
@@ -42,18 +42,23 @@ impl fmt::Display for Destination {
 
 impl Destination {
     /// What the flags say, or else the setting.
-    pub(super) async fn of(args: &Login, given: &Given) -> Result<Self, Failure> {
+    pub(crate) async fn of(args: &Login, given: &Given) -> Result<Self, Failure> {
         let setting = given.setting("VOICEMAIL_SECRET_ID")?;
         match (&args.file, &args.secret, setting) {
             (Some(path), ..) => Self::file(path),
             (None, Some(id), _) => Self::secret(id).await,
-            (None, None, Some(place)) => match place.strip_prefix("file:") {
-                Some(path) => Self::file(Path::new(path.strip_prefix("//").unwrap_or(path))),
-                None => Self::secret(&place).await,
-            },
+            (None, None, Some(place)) => Self::named(&place).await,
             (None, None, None) => Err(Failure::usage(
                 "where do the tokens go? Give --file PATH for this machine or --secret ID for AWS Secrets Manager, or set VOICEMAIL_SECRET_ID",
             )),
+        }
+    }
+
+    /// What the setting says: `file:PATH`, or the name or ARN of a secret.
+    pub(crate) async fn named(place: &str) -> Result<Self, Failure> {
+        match place.strip_prefix("file:") {
+            Some(path) => Self::file(Path::new(path.strip_prefix("//").unwrap_or(path))),
+            None => Self::secret(place).await,
         }
     }
 
@@ -72,7 +77,7 @@ impl Destination {
     }
 
     /// Says at once what would otherwise come out after somebody has signed in. (Of AWS only asking tells.)
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         let Self::File(file) = self else { return Ok(()) };
         let folder = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -85,7 +90,7 @@ impl Destination {
     }
 
     /// What is there now.
-    pub(super) async fn text(&self) -> Result<Option<SecretString>, Failure> {
+    pub(crate) async fn text(&self) -> Result<Option<SecretString>, Failure> {
         match self {
             Self::File(file) => file.text().map_err(|error| Failure::stopped(error.to_string())),
             Self::Secret { id, cloud } => cloud.user_secret(id).await,
@@ -93,7 +98,7 @@ impl Destination {
     }
 
     /// Writes what `make` makes of what is there; says where it is, as a sentence.
-    pub(super) async fn write(&self, make: impl Fn(Option<&SecretString>) -> UserSecret) -> Result<String, Failure> {
+    pub(crate) async fn write(&self, make: impl Fn(Option<&SecretString>) -> UserSecret) -> Result<String, Failure> {
         match self {
             Self::File(file) => self.write_file(file, make).await,
             Self::Secret { id, cloud } => {

@@ -41,6 +41,20 @@ impl DynamoLedger {
         Ok(())
     }
 
+    /// Whether the table may be written, and which names of a binding to `to` differ. Writes nothing: the write is one
+    /// whose condition cannot hold.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the table may not be written.
+    pub async fn check_write(&self, to: &[(&'static str, String)]) -> Result<Vec<(&'static str, String)>, LedgerError> {
+        // No item has been written so often.
+        const NEVER: u64 = 1 << 60;
+        match self.table.put(&Place::bound(), NEVER, Attributes::new()).await? {
+            Put::Lost(Some(found)) => Ok(differing(to, &values(&found))),
+            Put::Lost(None) | Put::Done(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Binds the ledger to what its rows are true of (an archive, a layout, a time zone...): the first to open it says
     /// what that is, and whoever comes later must say the same. Answers the names that differ, with the value the
     /// ledger was made for.
@@ -53,10 +67,7 @@ impl DynamoLedger {
         for _ in 0..MOST_TRIES {
             let version = found.as_ref().map(version_of).unwrap_or_default();
             let bound = found.as_ref().map(values).unwrap_or_default();
-            let differing = to.iter().filter_map(|(name, value)| {
-                bound.get(*name).filter(|bound| *bound != value).map(|bound| (*name, bound.clone()))
-            });
-            let differing: Vec<_> = differing.collect();
+            let differing = differing(to, &bound);
             let mut all = bound.clone();
             for (name, value) in to {
                 all.entry((*name).to_owned()).or_insert_with(|| value.clone());
@@ -73,6 +84,14 @@ impl DynamoLedger {
         }
         Err(LedgerError::Unusable { detail: "others bind the ledger all the time: run again".to_owned() })
     }
+}
+
+/// The names of `to` that are bound to something else, with what they are bound to.
+fn differing(to: &[(&'static str, String)], bound: &HashMap<String, String>) -> Vec<(&'static str, String)> {
+    let differing = to.iter().filter_map(|(name, value)| {
+        bound.get(*name).filter(|bound| *bound != value).map(|bound| (*name, bound.clone()))
+    });
+    differing.collect()
 }
 
 fn values(item: &Attributes) -> HashMap<String, String> {

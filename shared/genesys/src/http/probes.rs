@@ -3,18 +3,34 @@
 //! Nothing of the pipeline asks them. Paths and fields are those of api.md and its API document; `expand=authorization`
 //! is documented there for the signed-in user, an empty batch is documented to be refused.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use reqwest::Method;
+use reqwest::header::DATE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::GenesysClient;
 use super::operations::{question, read};
 use super::send::Operation;
+use super::{GenesysClient, answer};
 use crate::api::ApiError;
 
 static WHO: Operation = question("read the signed-in user", "of a user");
 /// Repeatable: it makes nothing.
 static EMPTY_BATCH: Operation = question("submit a batch of recordings", "recording:recording:view");
+
+/// A host that does not answer in this time is not reached.
+const LONGEST_REACH: Duration = Duration::from_secs(10);
+
+/// The hosts of an org that are talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Where tokens come from.
+    Login,
+    /// The platform's API.
+    Api,
+}
 
 /// The signed-in user, for the eyes of whoever signed in. Schema `UserMe`.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -35,6 +51,22 @@ impl std::fmt::Debug for SignedInUser {
 }
 
 impl GenesysClient {
+    /// Whether a host answers at all, whatever it answers, and what time it has. Nothing of our sign-in is sent along.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`].
+    pub async fn reach(&self, service: Service) -> Result<Option<Timestamp>, ApiError> {
+        let sender = self.sender();
+        let (operation, url) = match service {
+            Service::Login => ("reach the sign-in host", sender.endpoints.login()),
+            Service::Api => ("reach the API host", sender.endpoints.api()),
+        };
+        let answer = sender.api.get(url.clone()).timeout(LONGEST_REACH).send().await;
+        let answer = answer.map_err(|error| ApiError::Unavailable { operation, detail: answer::fault(error) })?;
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp()))
+    }
+
     /// Who is signed in, with what permissions. Needs a user's token.
     ///
     /// # Errors
