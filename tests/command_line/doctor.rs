@@ -150,7 +150,8 @@ fn each_permission_that_a_client_lacks_has_its_line() {
         ("voicemail-list", "permission-voicemail-view"),
     ] {
         scene.simulator().set_faults([Fault::new(FaultName::Forbidden).operation(operation)]);
-        lacks(operation, &scene, &doctor(&scene).run(), 1, &[name]);
+        let output = doctor(&scene).env("VOICEMAIL_QUEUES", &scene.simulator().queues()[0]).run();
+        lacks(operation, &scene, &output, 1, &[name]);
     }
 }
 
@@ -165,6 +166,14 @@ fn what_a_user_may_not_do_is_missing_where_it_is_wanted() {
     assert_eq!(those(&output, "skipped"), ["permission-voicemail-delete", "permission-callback-disconnect"]);
     let output = doctor(&scene).env("DELETE_AFTER_UPLOAD", "true").env("DISCONNECT_CALLBACK", "yes").run();
     lacks("wanted", &scene, &output, 1, &["permission-voicemail-delete", "permission-callback-disconnect"]);
+    let queue = "00000000-0000-0000-0000-000000000001";
+    lacks(
+        "no such queue",
+        &scene,
+        &doctor(&scene).env("VOICEMAIL_QUEUES", queue).run(),
+        1,
+        &["permission-voicemail-view"],
+    );
     let scene = Scene::new(Options { user_permissions: Vec::new(), ..options() });
     lacks("may not look", &scene, &doctor(&scene).run(), 1, &["permission-voicemail-view"]);
     let scene = Scene::new(Options { user_scopes: vec!["conversations".into()], ..options() });
@@ -222,7 +231,7 @@ fn a_client_that_is_not_let_in_and_an_org_that_is_not_there() {
 #[test]
 fn stores_that_cannot_be_written_have_their_lines() {
     let scene = Scene::new(options());
-    std::fs::write(scene.path("file"), "x").unwrap();
+    std::fs::write(scene.path("file"), "no ledger ".repeat(100)).unwrap();
     let output = doctor(&scene).env("ARCHIVE", scene.path("file").join("archive")).run();
     lacks("archive", &scene, &output, 1, &["archive"]);
     let output = doctor(&scene).env("LEDGER", format!("sqlite:{}", scene.path("file").display())).run();

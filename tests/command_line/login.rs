@@ -129,6 +129,8 @@ fn a_person_signs_in_and_the_tokens_are_in_a_file_of_their_owner() {
     }
     assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     assert!(output.stdout.contains("Signed in as ana@example.com"), "{}", output.stdout);
+    let next = format!("VOICEMAIL_SECRET_ID to file:{}", scene.path("user.json").display());
+    assert!(output.stdout.contains(&next), "{}", output.stdout);
     // The simulator's tokens live for a day.
     assert!(output.stdout.contains("172800"), "{}", output.stdout);
 

@@ -89,7 +89,11 @@ pub(crate) async fn run(args: Login, given: &Given) -> Result<ExitCode, Failure>
     if let Some(browser) = browser {
         browser.show(ended.as_ref().map(|signed| signed.words.as_str()).map_err(Failure::text)).await;
     }
-    let signed = ended?;
+    let mut signed = ended?;
+    let place = destination.setting();
+    if given.setting("VOICEMAIL_SECRET_ID")?.as_ref() != Some(&place) {
+        signed.notes.push(format!("Next: set VOICEMAIL_SECRET_ID to {place}, and run `callvault doctor`."));
+    }
     screen::line(&signed.words);
     for note in &signed.notes {
         screen::line(note);

@@ -118,13 +118,13 @@ fn media_hosts(report: &mut Report, settings: &Settings) {
     let hosts = settings.endpoints.iter().flat_map(|endpoints| endpoints.media_hosts()).chain(&settings.media_hosts);
     let hosts: Vec<&str> = hosts.map(String::as_str).collect();
     let detail = match hosts.len() {
-        0 => "the org's own address only".to_owned(),
-        n => format!("{n} hosts are allowed, for instance {}", hosts.first().copied().unwrap_or_default()),
+        0 => "the org's own address is allowed; MEDIA_HOSTS names more".to_owned(),
+        n => format!(
+            "{n} patterns are allowed, such as {}; MEDIA_HOSTS adds more",
+            hosts.first().copied().unwrap_or_default()
+        ),
     };
-    report.add(
-        Check::ok("media-hosts", "downloads", detail)
-            .advise("recordings parked as url-not-allowed name a host that is missing: add it to MEDIA_HOSTS"),
-    );
+    report.add(Check::ok("media-hosts", "downloading from where the org keeps its media", detail));
 }
 
 async fn client_of_the_org(report: &mut Report, client: &GenesysClient) {
@@ -144,9 +144,11 @@ async fn client_of_the_org(report: &mut Report, client: &GenesysClient) {
         Err(error) => judged("permission-batch", needed_for, &error, &advice),
     });
     let detail = "recording:recording:viewSensitiveData: the org does not tell; without it sensitive recordings are left out silently";
-    report.add(Check::unknown("permission-sensitive", "sensitive recordings", detail).advise(
-        "if days end with recordings parked as never delivered, look for this permission among the roles of the OAuth client",
-    ));
+    report.add(
+        Check::unknown("permission-sensitive", "sensitive recordings", detail).advise(
+            "if recordings are parked as sensitive-excluded, give the permission to a role of the OAuth client",
+        ),
+    );
 }
 
 async fn conversations(report: &mut Report, client: &GenesysClient) -> Option<ConversationId> {

@@ -19,6 +19,8 @@ use crate::user_token;
 
 const VOICEMAIL: &str = "voicemail";
 
+const VIEW: &str = "voicemail:acdvoicemail:view";
+
 /// On AWS a token is renewed every twelve hours.
 const ROTATION: SignedDuration = SignedDuration::from_hours(12);
 
@@ -130,7 +132,8 @@ async fn user(
     };
     let who = user.id.as_deref().unwrap_or("a user");
     report.add(Check::ok("user-token", VOICEMAIL, format!("accepted, for {who}")));
-    listing(report, given, client).await;
+    let held = |permission: &str| user.permissions.as_ref().map(|all| all.iter().any(|one| covers(one, permission)));
+    listing(report, given, client, held(VIEW)).await;
     for (name, permission, setting, needed_for) in [
         (
             "permission-voicemail-delete",
@@ -147,8 +150,7 @@ async fn user(
     ] {
         let set = given.setting(setting).ok().flatten();
         let wanted = set.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.to_ascii_lowercase().as_str()));
-        let held = user.permissions.as_ref().map(|held| held.iter().any(|one| covers(one, permission)));
-        report.add(match (held, wanted) {
+        report.add(match (held(permission), wanted) {
             (Some(true), _) => Check::ok(name, needed_for, format!("{permission}: held")),
             (Some(false), true) => {
                 Check::missing(name, needed_for, format!("{permission}: not held, and {setting} is set"))
@@ -171,25 +173,28 @@ fn may_be_renewed(destination: &Destination, secret: &UserSecret) -> bool {
     ended && matches!(destination, Destination::File(_)) && secret.refresh_token().is_some()
 }
 
-async fn listing(report: &mut Report, given: &Given, client: &GenesysClient) {
+/// `held`: whether the user's own list of permissions has it, where the org shows one.
+async fn listing(report: &mut Report, given: &Given, client: &GenesysClient, held: Option<bool>) {
     let (name, needed_for) = ("permission-voicemail-view", "finding and reading voicemail");
     let queues = given.setting("VOICEMAIL_QUEUES").ok().flatten().unwrap_or_default();
     let queue = queues.split(',').map(str::trim).find(|one| !one.is_empty());
     let Ok(id) = queue.unwrap_or(NO_QUEUE).parse() else {
         return report.add(Check::missing(name, needed_for, "VOICEMAIL_QUEUES does not begin with the id of a queue"));
     };
+    let not_held = || {
+        Check::missing(name, needed_for, format!("{VIEW}: not held"))
+            .advise("give the permission to a role of the signed-in user")
+    };
+    let may = format!("{VIEW}, scope voicemail: voicemail may be listed");
     report.add(match within(client).list(&Mailbox::Queue(id), 1, 1).await {
-        Ok(_) => Check::ok(name, needed_for, "voicemail:acdvoicemail:view, scope voicemail: voicemail may be listed"),
-        Err(ApiError::NotFound { .. }) if queue.is_none() => {
-            Check::ok(name, needed_for, "voicemail:acdvoicemail:view, scope voicemail: voicemail may be listed")
-        }
+        Ok(_) => Check::ok(name, needed_for, may),
+        // Whether a queue is known may be asked before whether the user may look into it.
+        Err(ApiError::NotFound { .. }) if held == Some(false) => not_held(),
+        Err(ApiError::NotFound { .. }) if queue.is_none() => Check::ok(name, needed_for, may),
         Err(error @ ApiError::NotFound { .. }) => {
             Check::missing(name, needed_for, error.to_string()).advise("check the ids in VOICEMAIL_QUEUES")
         }
-        Err(ApiError::Forbidden { code, .. }) if code.starts_with("missing.") => {
-            Check::missing(name, needed_for, "voicemail:acdvoicemail:view: not held")
-                .advise("give the permission to a role of the signed-in user")
-        }
+        Err(ApiError::Forbidden { code, .. }) if code.starts_with("missing.") || held == Some(false) => not_held(),
         Err(error @ ApiError::Forbidden { .. }) => {
             Check::missing(name, needed_for, format!("scope voicemail: {error}"))
                 .advise("give the OAuth client the scope voicemail, and sign in again with `callvault login`")

@@ -28,7 +28,7 @@ pub(crate) enum Destination {
     /// In a file of this machine.
     File(SecretFile),
     /// In a secret of AWS Secrets Manager.
-    Secret { id: String, cloud: Cloud },
+    Secret { id: String, cloud: Box<Cloud> },
 }
 
 impl fmt::Display for Destination {
@@ -73,7 +73,18 @@ impl Destination {
         if id.trim().is_empty() {
             return Err(Failure::usage("the secret's name is empty: give --secret ID"));
         }
-        Ok(Self::Secret { id: id.trim().to_owned(), cloud: Cloud::for_user_secret().await? })
+        Ok(Self::Secret { id: id.trim().to_owned(), cloud: Box::new(Cloud::for_user_secret().await?) })
+    }
+
+    /// What VOICEMAIL_SECRET_ID must be for this place.
+    pub(crate) fn setting(&self) -> String {
+        match self {
+            Self::File(file) => {
+                let path = std::path::absolute(file.path()).unwrap_or_else(|_| file.path().to_owned());
+                format!("file:{}", path.display())
+            }
+            Self::Secret { id, .. } => id.clone(),
+        }
     }
 
     /// Says at once what would otherwise come out after somebody has signed in. (Of AWS only asking tells.)
