@@ -26,8 +26,8 @@ mod with_aws {
 
     use callvault_aws::config::SdkConfig;
     use callvault_aws::secrets::SecretError;
-    use callvault_aws::user_tokens::UserTokens;
     use callvault_aws::user_secret::{UserSecretStore, Written};
+    use callvault_aws::user_tokens::UserTokens;
     use callvault_bootstrap::aws::{self, Unbound};
     use callvault_bootstrap::settings::{S3Place, Settings};
     use callvault_bootstrap::system;

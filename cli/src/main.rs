@@ -11,7 +11,6 @@
 //! | `screen` | everything on stdout |
 //! | `signals` | being told to stop |
 //! | `user` | Genesys Cloud in a signed-in user's name |
-//! | `user_token` | a client that acts for a user |
 //! | `failure` | exit codes and what is said with them |
 
 mod args;
@@ -24,7 +23,6 @@ mod progress;
 mod screen;
 mod signals;
 mod user;
-mod user_token;
 
 use std::process::ExitCode;
 

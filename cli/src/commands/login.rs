@@ -38,7 +38,7 @@ use crate::connect::Given;
 use crate::failure::Failure;
 use crate::screen;
 use crate::signals::interrupted;
-use crate::user_token;
+use crate::user;
 use application::Application;
 use destination::Destination;
 use loopback::{Browser, Loopback};
@@ -254,7 +254,7 @@ fn advised(error: &ExchangeError, application: &Application) -> String {
 }
 
 async fn prove(application: &Application, pair: &TokenPair) -> Result<SignedInUser, ApiError> {
-    let client = user_token::client(&application.endpoints, &pair.access)?;
+    let client = user::with_token(&application.endpoints, &pair.access)?;
     let now = system::clock().now();
     client.with_deadline(now.checked_add(LONGEST_PROOF).unwrap_or(now)).signed_in_user().await
 }

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::report::{Check, Report};
 use crate::cloud::Cloud;
 use crate::connect;
-use crate::user_token;
+use crate::user;
 
 /// One question takes no longer, its repetitions included.
 pub(super) const LONGEST_QUESTION: SignedDuration = SignedDuration::from_secs(30);
@@ -37,7 +37,7 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, cloud: Optio
         return true;
     };
     // It asks without a token.
-    let anybody = match user_token::client(endpoints, &SecretString::from("none")) {
+    let anybody = match user::with_token(endpoints, &SecretString::from("none")) {
         Ok(anybody) => anybody,
         Err(error) => {
             report.add(Check::missing("http", "everything", error.to_string()));

@@ -15,7 +15,7 @@ use super::report::{Check, Report};
 use super::source::{judged, within};
 use crate::commands::login::destination::Destination;
 use crate::connect::Given;
-use crate::user_token;
+use crate::user;
 
 const VOICEMAIL: &str = "voicemail";
 
@@ -49,7 +49,7 @@ pub(super) async fn check(report: &mut Report, given: &Given, settings: &Setting
             Check::missing("user-token", VOICEMAIL, "the secret holds no access token").advise("run `callvault login`"),
         );
     };
-    match user_token::client(&endpoints, &token) {
+    match user::with_token(&endpoints, &token) {
         Ok(client) => user(report, given, &destination, &secret, &client).await,
         Err(error) => report.add(judged("user-token", VOICEMAIL, &error, "")),
     }

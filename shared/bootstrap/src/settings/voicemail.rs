@@ -64,7 +64,7 @@ fn secret(read: &mut Reader<'_>, need: Need) -> Option<SecretPlace> {
             read.fault("VOICEMAIL_SECRET_ID", &text, "a path after file:");
             None
         }
-        Some(path) => Some(SecretPlace::File(path.into())),
+        Some(path) => Some(SecretPlace::File(path.strip_prefix("//").unwrap_or(path).into())),
         None => Some(SecretPlace::Aws(text)),
     }
 }
