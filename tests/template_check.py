@@ -32,18 +32,18 @@ VARIANTS = {
         "OtherReservedConcurrency": 2,
         "AlarmEmail": "somebody@example.com",
         "Architecture": "x86_64",
-        "Voicemail": "on",
+        "Voicemail": "yes",
         "VoicemailEventBus": "aws.partner/genesys.com/cloud/32aa07aa/callvault",
         "VoicemailEventQueueIds": "7b1d6c0a-1111-4222-8333-444455556666",
         "VoicemailQueues": "7b1d6c0a-1111-4222-8333-444455556666",
     },
-    "voicemail without events": {"Voicemail": "on"},
+    "voicemail without events": {"Voicemail": "yes"},
     "own bucket, own key, stopped": {
         "ArchiveBucket": "their-archive",
         "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/theirs",
         "NoncurrentDays": 0,
         "Running": "no",
-        "Voicemail": "on",
+        "Voicemail": "yes",
         "VoicemailEventBus": "aws.partner/genesys.com/cloud/32aa07aa/callvault",
     },
 }
@@ -58,7 +58,13 @@ ON_BEHALF = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 # Only within a call to the service that keeps the encrypted thing: every statement has `kms:ViaService`.
 KEYS = {"kms:Decrypt", "kms:GenerateDataKey"}
-KEPT = {"AWS::SecretsManager::Secret", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key"}
+KEPT = {
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::KMS::Key",
+    "AWS::SecretsManager::Secret",
+}
 LAMBDA_METRICS = {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}
 SEARCH = r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" environment="([\w-]+)"', '\w+', \d+\)"""
 STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail"}
@@ -96,7 +102,7 @@ def statements(stack, role):
 
 def every_crate_has_a_function(stack, code):
     there = set(functions(stack))
-    left_out = OF_VOICEMAIL if stack.parameters["Voicemail"] == "off" else set()
+    left_out = OF_VOICEMAIL if stack.parameters["Voicemail"] == "no" else set()
     yield from (f"{one} is there without voicemail" for one in sorted(there & left_out))
     yield from (f"functions/{one} has no resource" for one in sorted(set(code.functions) - there - left_out))
     yield from (f"{one} has a resource but no crate in functions/" for one in sorted(there - set(code.functions)))
@@ -246,6 +252,8 @@ def timers_tell_the_time(stack, code):
         allowed = [arn for document in documents for one in document["Statement"] for arn in listed(one["Resource"])]
         if properties["Target"]["Arn"] not in allowed:
             yield f"{name} may not invoke {properties['Target']['Arn']}"
+    for one in stack.of("AWS::SecretsManager::RotationSchedule").values():
+        woken.add(one["Properties"]["RotationLambdaARN"].removesuffix(".Arn"))
     for name, (resource, _) in functions(stack).items():
         if resource not in woken:
             yield f"{name} has no timer"
@@ -273,11 +281,11 @@ def the_stream_is_a_hint(stack, code):
 
 def voicemail_is_told_of(stack, code):
     rules = stack.of("AWS::Events::Rule")
-    wanted = stack.parameters["Voicemail"] == "on" and stack.parameters["VoicemailEventBus"] != ""
+    wanted = stack.parameters["Voicemail"] == "yes" and stack.parameters["VoicemailEventBus"] != ""
     if len(rules) != wanted:
         yield f"there are {len(rules)} rules for voicemail"
     timers = [json.loads(one["Properties"]["Target"]["Input"]) for one in stack.of("AWS::Scheduler::Schedule").values()]
-    if any(order.get("sweep") for order in timers) != (stack.parameters["Voicemail"] == "on"):
+    if any(order.get("sweep") for order in timers) != (stack.parameters["Voicemail"] == "yes"):
         yield "no timer sweeps the mailboxes where voicemail is on, and only there"
     queues = {f"{name}.Arn" for name in stack.of("AWS::SQS::Queue")}
     senders = [
@@ -320,6 +328,48 @@ def voicemail_is_told_of(stack, code):
                 for each in stack.of("AWS::Lambda::Permission").values()
             ):
                 yield f"{name} may not invoke {function}"
+
+
+def tokens_are_renewed_and_not_lost(stack, code):
+    secrets = stack.of("AWS::SecretsManager::Secret")
+    rotated = {}
+    for name, one in stack.of("AWS::SecretsManager::RotationSchedule").items():
+        properties = one["Properties"]
+        rotated[properties["SecretId"]] = properties["RotationLambdaARN"].removesuffix(".Arn")
+        if properties.get("RotateImmediatelyOnUpdate") is not False:
+            yield f"{name} rotates when it is deployed, before anybody has signed in"
+        rules = properties.get("RotationRules", {})
+        if rules != {"ScheduleExpression": stack.parameters["TokenRotation"]}:
+            yield f"{name} does not follow TokenRotation"
+    for name, one in secrets.items():
+        if not one["Properties"].get("KmsKeyId"):
+            yield f"{name} is not encrypted with the key"
+        if one["Properties"].get("SecretString", "{}") != "{}":
+            yield f"{name} has a value in the template"
+        if one["Properties"].get("Name"):
+            yield f"{name} has a name of its own: it would stand in the way of the next stack"
+    invoked = {}
+    for one in stack.of("AWS::Lambda::Permission").values():
+        if one["Properties"]["Principal"] == "secretsmanager.amazonaws.com":
+            invoked[one["Properties"]["FunctionName"].removesuffix(".Arn")] = one["Properties"].get("SourceAccount")
+    for secret, function in rotated.items():
+        if invoked.get(function) != "123456789012":
+            yield f"Secrets Manager of this account, and only that, must be let to invoke {function}"
+        variables = stack.resources[function]["Properties"]["Environment"]["Variables"]
+        rescue = variables.get("RESCUE_SECRET_ID")
+        if rescue not in secrets or rescue == secret:
+            yield f"{function} has no rescue secret"
+        role = stack.resources[function]["Properties"]["Role"].removesuffix(".Arn")
+        for one in statements(stack, role):
+            of_secrets = [each for each in listed(one["Action"]) if each.startswith("secretsmanager:")]
+            if of_secrets and not set(listed(one["Resource"])) <= {secret, rescue}:
+                yield f"{role} may {of_secrets[0]} more than its secrets"
+            rows = [each for each in listed(one["Action"]) if each.startswith("dynamodb:")]
+            keys = one.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys")
+            if rows and keys != code.schema().get("ROTATION", "") + "*":
+                yield f"{role} may {rows[0]} rows that are not the rotation's"
+    if stack.parameters["Voicemail"] == "yes" and len(rotated) != 1:
+        yield f"{len(rotated)} secrets are rotated with Voicemail, not one"
 
 
 def nothing_is_reserved_by_default(stack, code):
@@ -462,7 +512,7 @@ def alarms_ring_and_are_explained(stack, code):
 
 
 def the_cost_note_counts_what_is_there(stack, code):
-    if stack.parameters["Voicemail"] == "on":
+    if stack.parameters["Voicemail"] == "yes":
         return  # the note is about recordings
     counted = code.counted()
     alarms = [one["Properties"] for one in stack.of("AWS::CloudWatch::Alarm").values()]
@@ -505,6 +555,7 @@ CHECKS = [
     timers_tell_the_time,
     the_stream_is_a_hint,
     voicemail_is_told_of,
+    tokens_are_renewed_and_not_lost,
     nothing_is_reserved_by_default,
     what_is_kept_stays,
     the_table_is_the_ledgers,

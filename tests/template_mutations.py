@@ -103,11 +103,28 @@ MUTATIONS = [
     ("          VOICEMAIL_QUEUES: !Ref VoicemailQueues\n", "", "reads VOICEMAIL_QUEUES, which the template does not set"),
     ("[!Ref LedgerAccess, !Ref VoicemailSignIn,", "[!Ref LedgerAccess,", "calls secretsmanager:GetSecretValue"),
     ("Value: !Ref MoveVoicemail }]", "Value: !Ref CloseDays }]", "nobody watches the errors of move-voicemail"),
+    # token rotation
+    ("      RotateImmediatelyOnUpdate: false\n", "", "rotates when it is deployed"),
+    ("ScheduleExpression: !Ref TokenRotation", "ScheduleExpression: rate(90 days)", "does not follow TokenRotation"),
+    ('SecretString: "{}"', 'SecretString: "secret"', "has a value in the template"),
     (
-        "    Condition: WithVoicemail\n    DeletionPolicy: Retain\n",
-        "    Condition: WithVoicemail\n",
+        "      KmsKeyId: !If [MakesKey, !GetAtt Key.Arn, !Ref KmsKeyArn]\n      SecretString",
+        "      SecretString",
+        "is not encrypted with the key",
+    ),
+    ("      SourceAccount: !Ref AWS::AccountId\n", "", "Secrets Manager of this account, and only that"),
+    ("RESCUE_SECRET_ID: !Ref VoicemailRescueSecret", "RESCUE_SECRET_ID: !Ref VoicemailSecret", "has no rescue secret"),
+    ("Resource: !Ref VoicemailSecret\n", "Resource: !Ref GenesysSecretArn\n", "more than its secrets"),
+    ('dynamodb:LeadingKeys: "rotation/*"', 'dynamodb:LeadingKeys: "*"', "rows that are not the rotation's"),
+    ("RotationLambdaARN: !GetAtt RotateToken.Arn", "RotationLambdaARN: !GetAtt CloseDays.Arn", "rotate-token has no timer"),
+    ("                  - secretsmanager:ListSecretVersionIds\n", "", "calls secretsmanager:ListSecretVersionIds"),
+    (
+        "  VoicemailSecret:\n    Type: AWS::SecretsManager::Secret\n    Condition: WithVoicemail\n    DeletionPolicy: Retain",
+        "  VoicemailSecret:\n    Type: AWS::SecretsManager::Secret\n    Condition: WithVoicemail\n    DeletionPolicy: Delete",
         "VoicemailSecret goes with the stack",
     ),
+    ("MetricName: SignInsNeeded", "MetricName: SignIns", "looks at SignIns, which no function emits"),
+    ('!Equals [!Ref Voicemail, "yes"]', '!Equals [!Ref Voicemail, "no"]', "rotate-token is there without voicemail"),
     # concurrency, retention, table
     ("!If [ReservesUpload, !Ref UploadReservedConcurrency, !Ref AWS::NoValue]", "1", "reserves concurrency"),
     (

@@ -64,7 +64,9 @@ class Rendered:
         self.there = {name for name, one in every.items() if "Condition" not in one or self._holds(one["Condition"])}
         self.every = set(every)
         self.resources = {name: self._render(every[name], name) for name in sorted(self.there)}
-        self.outputs = self._render(template.translated.get("Outputs", {}), "Outputs")
+        outputs = template.translated.get("Outputs", {}).items()
+        outputs = {name: one for name, one in outputs if "Condition" not in one or self._holds(one["Condition"])}
+        self.outputs = self._render(outputs, "Outputs")
 
     def of(self, kind):
         """Resources of a type, by name."""

@@ -296,8 +296,15 @@ fn read_all(mut out: impl Read) -> String {
 }
 
 /// What is built: the command and every function.
-const PROGRAMS: [&str; 6] =
-    ["callvault", "query-conversations", "submit-batches", "poll-batches", "upload-recordings", "close-days"];
+const PROGRAMS: [&str; 7] = [
+    "callvault",
+    "query-conversations",
+    "submit-batches",
+    "poll-batches",
+    "upload-recordings",
+    "close-days",
+    "rotate-token",
+];
 
 /// A program of ours, built once.
 ///
