@@ -8,5 +8,6 @@ mod folder;
 mod ledgers;
 mod s3;
 mod s3_answers;
+mod secret_versions;
 mod secrets;
 mod sqlite;

@@ -39,3 +39,20 @@ fn what_is_no_order_is_refused_with_what_is_expected() {
         assert!(refusal.message.contains(step) && refusal.message.contains("finishSecret"));
     }
 }
+
+/// Fixtures of every function: those of other functions are no orders.
+#[test]
+fn of_all_fixtures_only_its_own_are_orders() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let mut taken = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        match read(&event) {
+            Ok(_) => taken.push(path.file_stem().unwrap().to_string_lossy().into_owned()),
+            Err(refusal) => assert!(["event-malformed", "unknown-step"].contains(&refusal.code), "{path:?}"),
+        }
+    }
+    taken.sort();
+    assert_eq!(taken, ["rotation", "rotation-assumed-role"]);
+}

@@ -4,5 +4,6 @@
 
 mod events;
 mod faults;
+mod moto;
 mod scene;
 mod steps;

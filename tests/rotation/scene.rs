@@ -18,6 +18,9 @@ pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 const FUNCTION: &str = "rotate-token";
 
+/// That of the OAuth client, for whom the log is searched too.
+pub(crate) const CLIENT_SECRET: &str = "planted-client-secret-0123456789";
+
 /// Nobody waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -26,7 +29,7 @@ pub(crate) struct Scene {
     pub(crate) secrets: Arc<SecretsManager>,
     pub(crate) gate: Gate,
     lambda: LambdaRuntime,
-    _moto: Moto,
+    moto: Moto,
     settings: Vec<(String, String)>,
     instance: std::sync::Mutex<Option<Instance>>,
     folder: TempDir,
@@ -39,6 +42,7 @@ impl Scene {
     pub(crate) async fn start() -> Self {
         let mut options = Options::new(jiff::civil::date(2026, 1, 20));
         options.conversations = 1;
+        options.client_secret = CLIENT_SECRET.to_owned();
         options.token_life = Duration::from_secs(48 * 3600);
         options.rate_per_minute = 100_000;
         let simulator = Simulator::start(options).await.unwrap();
@@ -61,7 +65,7 @@ impl Scene {
         }
         let folder = tempfile::Builder::new().prefix("callvault-rotation").tempdir().unwrap();
         let instance = std::sync::Mutex::default();
-        Self { simulator, secrets, gate, lambda: LambdaRuntime::start(), _moto: moto, settings, instance, folder }
+        Self { simulator, secrets, gate, lambda: LambdaRuntime::start(), moto, settings, instance, folder }
     }
 
     /// A new secret in whose name somebody has just signed in, with a rescue secret that holds nothing.
@@ -77,9 +81,19 @@ impl Scene {
         let pair = self.simulator.grant();
         let ends = Timestamp::from_second(self.simulator.now().as_second() + 48 * 3600).unwrap();
         format!(
-            r#"{{"owner":"quality","clientId":"demo","clientSecret":"demo","limit":1.50000000000000000001,"accessToken":{},"refreshToken":{},"expiresAt":"{ends}","nested":{{"b":[1, 2]}}}}"#,
+            r#"{{"owner":"quality","clientId":"demo","clientSecret":"planted-client-secret-0123456789","limit":1.50000000000000000001,"accessToken":{},"refreshToken":{},"expiresAt":"{ends}","nested":{{"b":[1, 2]}}}}"#,
             pair["access_token"], pair["refresh_token"]
         )
+    }
+
+    /// The SDK's configuration for moto, which from now on is also the function's Secrets Manager.
+    pub(crate) fn over_moto(&mut self) -> aws_config::SdkConfig {
+        for (name, value) in &mut self.settings {
+            if name == "AWS_ENDPOINT_URL" {
+                *value = self.moto.url().to_owned();
+            }
+        }
+        self.moto.sdk()
     }
 
     /// A new process of the function, in place of the one there was.
@@ -147,15 +161,20 @@ impl Scene {
         asked.unwrap().status().is_success()
     }
 
+    /// Whether a refresh token was never used.
+    pub(crate) fn is_unspent(&self, document: &Value) -> bool {
+        let refresh = document["refreshToken"].as_str().unwrap().to_owned();
+        self.simulator.unspent_refresh_tokens().contains(&refresh)
+    }
+
     /// There is one current version, both its tokens are good, and what belongs to others is what it was.
     pub(crate) async fn assert_good(&self, secret: &str, words: &str) {
         let current = self.current(secret);
         assert!(self.is_accepted(&current).await, "{words}");
-        let refresh = current["refreshToken"].as_str().unwrap().to_owned();
-        assert!(self.simulator.unspent_refresh_tokens().contains(&refresh), "{words}");
+        assert!(self.is_unspent(&current), "{words}");
         let (_, text) = self.secrets.staged(secret, "AWSCURRENT").unwrap();
         let text = text.unwrap();
-        let head = r#"{"owner":"quality","clientId":"demo","clientSecret":"demo","limit":1.50000000000000000001,"#;
+        let head = r#"{"owner":"quality","clientId":"demo","clientSecret":"planted-client-secret-0123456789","limit":1.50000000000000000001,"#;
         assert!(text.starts_with(head) && text.ends_with(r#""nested":{"b":[1, 2]}}"#), "{words}");
     }
 
@@ -176,8 +195,7 @@ impl Scene {
         for secret in self.gate.secrets().iter().chain(planted) {
             assert!(secret.len() > 8 && !log.contains(secret.as_str()), "a token is in the log");
         }
-        for name in ["accessToken", "refreshToken", "clientSecret", "access_token", "Bearer ", "voicemail@example.com"]
-        {
+        for name in ["accessToken", "refreshToken", CLIENT_SECRET, "access_token", "Bearer ", "voicemail@example.com"] {
             assert!(!log.contains(name), "{name} is in the log");
         }
     }

@@ -1,6 +1,6 @@
 //! What the steps do when nothing fails, and when the stores do for good.
 
-use super::scene::{STEPS, Scene};
+use super::scene::{CLIENT_SECRET, STEPS, Scene};
 
 const VERSION: &str = "a-version-of-a-rotation-00000001";
 const LATER: &str = "a-version-of-a-rotation-00000002";
@@ -91,7 +91,14 @@ async fn after_a_lost_sign_in_a_person_signs_in_and_it_goes_on() {
     let form = [("grant_type", "refresh_token"), ("refresh_token", spent.as_str().unwrap())];
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/oauth/token", scene.simulator.url());
-    http.post(url).basic_auth("demo", Some("demo")).form(&form).send().await.unwrap().error_for_status().unwrap();
+    http.post(url)
+        .basic_auth("demo", Some(CLIENT_SECRET))
+        .form(&form)
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
     assert_eq!(scene.rotate_until_done(&secret).await, Err("sign-in-needed".to_owned()));
     let log = scene.log();
     assert!(log.contains("run `callvault login --secret ID`") && log.contains("\"SignInsNeeded\":1"), "{log}");

@@ -14,6 +14,9 @@ use super::{Order, Rotation};
 /// Between two tries: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// The longest that one more try may take: it is not begun with less.
+const TRY: Duration = Duration::from_secs(5);
+
 impl Rotation {
     /// Puts a new pair into its version. After the first failure it is put into the rescue secret too, and from then on
     /// it is safe; both are tried until the deadline, or until one refuses and the other has it.
@@ -38,7 +41,7 @@ impl Rotation {
                 rescue = Some(self.secrets.rescue(described, &marked).await);
             }
             let rescued = matches!(rescue, Some(Ok(())));
-            if (rescued && cause.is_final()) || self.clock.now() + pause >= deadline {
+            if (rescued && cause.is_final()) || self.clock.now() + pause + TRY >= deadline {
                 return Err(match rescue {
                     Some(Err(rescue)) => RotationFault::PairNotSaved { cause, rescue },
                     _ => RotationFault::PairInRescue { cause },
@@ -65,7 +68,7 @@ impl Rotation {
             let Err(fault) = self.secrets.put_pending(&order.secret, &order.version, &value).await else {
                 return Ok(());
             };
-            if fault.is_final() || self.clock.now() + pause >= deadline {
+            if fault.is_final() || self.clock.now() + pause + TRY >= deadline {
                 return Err(fault.into());
             }
             self.clock.sleep(pause).await;

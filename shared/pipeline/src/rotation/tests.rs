@@ -241,3 +241,18 @@ fn steps_have_two_spellings() {
         assert_eq!(text.parse::<Step>(), Err(()), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_claim_of_a_dead_process_is_waited_for_and_one_of_its_own_is_not() {
+    for (process, waits) in [("another", true), ("process-0", false)] {
+        let world = World::signed_in();
+        world.begin("t1");
+        // Claimed, and gone before the request was sent.
+        world.harm(5, Harm::Kill);
+        assert!(world.killed_at(Step::Create, "t1", "process-0").await);
+        let began = world.now();
+        world.process(process).step(Step::Create, "t1").await.unwrap();
+        assert_eq!(world.now() != began, waits, "{process}");
+        assert_eq!(world.exchanges(), 1);
+    }
+}

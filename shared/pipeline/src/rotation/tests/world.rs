@@ -146,6 +146,12 @@ impl World {
         Ok(())
     }
 
+    /// Whether a process is killed in a step.
+    pub(super) async fn killed_at(&self, step: Step, version: &str, process: &str) -> bool {
+        let (world, killed) = (self.process(process), self.shared.killed.notified());
+        matches!(select(std::pin::pin!(world.step(step, version)), std::pin::pin!(killed)).await, Either::Right(_))
+    }
+
     pub(super) async fn rotate(&self, version: &str) -> Result<(), RotationFault> {
         self.begin(version);
         self.steps(version, "rotate").await.map_err(|fault| fault.unwrap_or(RotationFault::OutOfTime))
