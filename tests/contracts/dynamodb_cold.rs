@@ -9,6 +9,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use callvault_tests::ledger_contract;
 use jiff::Timestamp;
@@ -119,5 +120,21 @@ impl Ledger for Forgetful {
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         self.fresh().next_due(stage).await
+    }
+
+    async fn note_voicemail(&self, notice: &Notice, now: Timestamp) -> Result<bool, LedgerError> {
+        self.fresh().note_voicemail(notice, now).await
+    }
+
+    async fn add_voicemails(&self, found: &[FoundVoicemail], now: Timestamp) -> Result<u64, LedgerError> {
+        self.fresh().add_voicemails(found, now).await
+    }
+
+    async fn voicemails(&self, conversation: &ConversationId) -> Result<Vec<Row>, LedgerError> {
+        self.fresh().voicemails(conversation).await
+    }
+
+    async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
+        self.fresh().voicemail_counts().await
     }
 }

@@ -140,6 +140,7 @@ impl History<'_> {
                 Settlement::Parked { reason: Reason::DownloadFailed, detail: "x".to_owned(), objects: Vec::new() }
             }
             (Fact::Recording(_), 2 | 3) => Settlement::Refused { detail: "x".to_owned(), objects: Vec::new() },
+            (Fact::Notice(_) | Fact::Voicemail(_), _) => unreachable!("nobody leaves voicemail here"),
             (Fact::Recording(_), _) => Settlement::Stored(vec![object(&row.key.to_string(), self.now)]),
         };
         format!("{:?}", self.ledger.settle(&row.key, row.attempt, settlement, self.now).await)

@@ -12,4 +12,5 @@ mod outcomes;
 mod properties;
 mod settings;
 mod stopping;
+mod voicemail;
 mod world;

@@ -9,6 +9,7 @@ pub mod numbers;
 pub mod planning;
 pub mod settling;
 mod steps;
+pub mod voicemail;
 
 pub use steps::{Steps, t};
 
@@ -42,7 +43,10 @@ macro_rules! ledger_contract {
                     giving_up_leaves_no_recording_behind, giving_up_cuts_off_no_copy,
                     a_settlement_of_another_kind_changes_nothing;
                 numbers: counts_are_counted, nothing_is_outstanding_when_all_is_terminal, families_stay_together,
-                    pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix
+                    pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix;
+                voicemail: an_event_is_noted_once, another_leg_is_looked_for_too,
+                    a_notice_waits_is_found_or_is_given_up, a_direct_one_is_out_of_reach, messages_are_added_once,
+                    a_message_is_copied_then_settled, what_is_lost_or_given_up_may_come_again, no_day_counts_voicemail
             );
         }
     };

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a harness stops the test where its own description is wrong")]
 
 mod clock;
+mod mailboxes;
 mod org;
 mod source;
 
 pub use clock::TestClock;
+pub use mailboxes::{FakeMailboxes, FakeVoicemail};
 pub use org::{Batch, Completion, FakeConversation, FakeOrg, FakeRecording, File, MetadataAnswer, Readability};
 pub use source::FakeSource;

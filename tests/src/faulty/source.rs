@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callvault_pipeline::api::{
-    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, SignedUrl,
+    ApiError, BatchItem, ConversationQuery, Conversations, Mailbox, Media, MediaError, Recordings, SignedUrl,
+    VoicemailFormat, VoicemailMedia, Voicemails,
 };
 use callvault_pipeline::archive::Body;
-use callvault_pipeline::ids::{BatchJobId, ConversationId, HistoryJobId};
-use callvault_pipeline::models::{BatchJob, ConversationPage, HistoryPage, HistoryState, RecordingMetadata};
+use callvault_pipeline::ids::{BatchJobId, ConversationId, GroupId, HistoryJobId, VoicemailId};
+use callvault_pipeline::models::{
+    BatchJob, ConversationPage, HistoryPage, HistoryState, Me, RecordingMetadata, VoicemailPage,
+};
 use futures_util::{StreamExt, stream};
 
 use super::script::{Fault, How, Script, When};
@@ -90,6 +93,43 @@ impl<S: Recordings + ?Sized> Recordings for FaultySource<S> {
         let media = self.script.call("source.open", media_error, self.inner.open(url)).await?;
         let body = faulty(media.body, self.script.clone());
         Ok(Media { body, ..media })
+    }
+}
+
+#[async_trait]
+impl<S: Voicemails + ?Sized> Voicemails for FaultySource<S> {
+    async fn list(&self, mailbox: &Mailbox, number: u32, page_size: u32) -> Result<VoicemailPage, ApiError> {
+        self.script.call("source.list", error, self.inner.list(mailbox, number, page_size)).await
+    }
+
+    async fn media(&self, message: &VoicemailId, format: VoicemailFormat) -> Result<VoicemailMedia, ApiError> {
+        self.script.call("source.media", error, self.inner.media(message, format)).await
+    }
+
+    async fn download(&self, url: &SignedUrl) -> Result<Media, MediaError> {
+        let media = self.script.call("source.download", media_error, self.inner.download(url)).await?;
+        let body = faulty(media.body, self.script.clone());
+        Ok(Media { body, ..media })
+    }
+
+    async fn mark_read(&self, message: &VoicemailId) -> Result<(), ApiError> {
+        self.script.call("source.mark_read", error, self.inner.mark_read(message)).await
+    }
+
+    async fn delete(&self, message: &VoicemailId) -> Result<(), ApiError> {
+        self.script.call("source.delete", error, self.inner.delete(message)).await
+    }
+
+    async fn disconnect_callback(&self, conversation: &ConversationId) -> Result<(), ApiError> {
+        self.script.call("source.disconnect_callback", error, self.inner.disconnect_callback(conversation)).await
+    }
+
+    async fn me(&self) -> Result<Me, ApiError> {
+        self.script.call("source.me", error, self.inner.me()).await
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupId>, ApiError> {
+        self.script.call("source.groups", error, self.inner.groups()).await
     }
 }
 
