@@ -105,7 +105,8 @@ impl World {
             *sent += 1;
         }
         if self.sweeps {
-            stage.sweep().await?;
+            // As the next sweep does.
+            while stage.sweep().await?.failed > 0 {}
         }
         for _ in 0..2_000 {
             if stage.run().await?.did_something() {
@@ -197,7 +198,8 @@ fn every_call(calls: &BTreeMap<&'static str, u64>) -> Vec<Fault> {
 async fn everything_is_moved(world: &World, why: &str) {
     let messages = world.source.messages();
     for message in &messages {
-        assert_eq!(world.files().get(key(message, "webm").as_str().trim_start_matches("test/")), Some(&message.bytes));
+        let key = key(message, "webm");
+        assert_eq!(world.objects.objects().get(&key), Some(&message.bytes), "{why}: {}", message.id);
         assert_eq!(message.deleted, !message.protected, "{why}: {}", message.id);
         assert_eq!(message.read, !message.protected, "{why}: {}", message.id);
         assert!(message.disconnected, "{why}: {}", message.id);
