@@ -5,4 +5,5 @@
 mod events;
 mod pipeline;
 mod settings;
+mod voicemail;
 mod world;

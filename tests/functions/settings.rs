@@ -3,12 +3,13 @@
 use callvault_bootstrap::lambda::{FOR_STAND_INS, Function, LOG_LEVEL};
 use callvault_bootstrap::settings::NAMES;
 
-const FUNCTIONS: [Function; 5] = [
+const FUNCTIONS: [Function; 6] = [
     query_conversations::FUNCTION,
     submit_batches::FUNCTION,
     poll_batches::FUNCTION,
     upload_recordings::FUNCTION,
     close_days::FUNCTION,
+    move_voicemail::FUNCTION,
 ];
 
 #[test]
@@ -32,6 +33,7 @@ fn every_function_says_to_which_ledger_and_archive_it_belongs() {
             assert!(function.settings.contains(&name), "{}: {name}", function.name);
         }
         assert_eq!(function.settings.contains(&"GENESYS_SECRET_ID"), function.source, "{}", function.name);
+        assert_eq!(function.settings.contains(&"VOICEMAIL_SECRET_ID"), function.needs_user(), "{}", function.name);
     }
 }
 
@@ -44,7 +46,7 @@ fn a_function_is_called_like_its_folder_and_package() {
         let permissions = std::fs::read_to_string(folder.join("permissions.json")).unwrap();
         let permissions: serde_json::Value = serde_json::from_str(&permissions).unwrap();
         let may = |action: &str| permissions["actions"].as_array().unwrap().iter().any(|one| one == action);
-        assert_eq!(may("secretsmanager:GetSecretValue"), function.source, "{}", function.name);
+        assert_eq!(may("secretsmanager:GetSecretValue"), function.source || function.needs_user(), "{}", function.name);
         assert_eq!(may("s3:GetObject"), function.archive, "{}", function.name);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use callvault_bootstrap::lambda::parts::Parts;
 use callvault_bootstrap::lambda::refusal::Refusal;
 use callvault_bootstrap::lambda::source::Source;
+use callvault_bootstrap::lambda::user::User;
 use callvault_bootstrap::lambda::work::Work;
 use callvault_bootstrap::settings::{Need, Settings};
 use callvault_pipeline::archive::memory::MemoryArchive;
@@ -13,11 +14,11 @@ use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::Ledger;
 use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::stages::{House, Report, Shift};
-use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, FakeSource, TestClock};
+use callvault_tests::fakes::{FakeConversation, FakeMailboxes, FakeOrg, FakeRecording, FakeSource, TestClock};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The five functions.
+/// The functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
     Query,
@@ -25,10 +26,12 @@ pub(crate) enum Name {
     Poll,
     Upload,
     Close,
+    Voicemail,
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 5] = [Self::Query, Self::Submit, Self::Poll, Self::Upload, Self::Close];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Query, Self::Submit, Self::Poll, Self::Upload, Self::Close, Self::Voicemail];
 }
 
 pub(crate) struct World {
@@ -36,6 +39,7 @@ pub(crate) struct World {
     pub(crate) archive: MemoryArchive,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) source: FakeSource,
+    pub(crate) mailboxes: FakeMailboxes,
     parts: Parts,
 }
 
@@ -73,8 +77,10 @@ impl World {
             shift: None,
         };
         let genesys = Source::new(Arc::new(source.clone()), Arc::new(source.clone()));
-        let parts = Parts::new(settings, house, Some(genesys));
-        Self { ledger, archive, clock, source, parts }
+        let mailboxes = FakeMailboxes::new(Vec::new(), Arc::clone(&clock) as Arc<dyn Clock>);
+        let user = User::new(Arc::new(mailboxes.clone()));
+        let parts = Parts::new(settings, house, Some(genesys)).with_user(user);
+        Self { ledger, archive, clock, source, mailboxes, parts }
     }
 
     /// Invokes a function that has a minute.
@@ -93,6 +99,7 @@ impl World {
             Name::Poll => poll_batches::handle(event, &mut work).await,
             Name::Upload => upload_recordings::handle(event, &mut work).await,
             Name::Close => close_days::handle(event, &mut work).await,
+            Name::Voicemail => move_voicemail::handle(event, &mut work).await,
         };
         Answer { answer, report: work.report }
     }

@@ -79,7 +79,7 @@ pub fn read(event: &Value, accepts: Accepts) -> Result<Event, Refusal> {
     let Value::Object(fields) = event else { return Err(wrong("the event is not a JSON object")) };
     let has = |name: &str| fields.contains_key(name);
     let kinds = [has("trigger"), has("day"), has("from") || has("to"), has("Records")];
-    if accepts == Accepts::Voicemail && has("detail-type") && !kinds.contains(&true) {
+    if accepts == Accepts::Voicemail && has("detail-type") {
         return voicemail::read(fields).map(|end| Event::Voicemail(Box::new(end))).map_err(|what| wrong(&what));
     }
     match kinds {
