@@ -62,6 +62,11 @@ mod with_aws {
             Ok((Arc::new(tokens), region))
         }
 
+        /// For what needs nothing of AWS.
+        pub(crate) fn none() -> Self {
+            Self(None)
+        }
+
         /// For a user's secret, whatever the settings name.
         pub(crate) async fn for_user_secret() -> Result<Self, Failure> {
             let sdk = aws::load().await;
@@ -160,6 +165,10 @@ mod without_aws {
                     "this callvault was built without AWS, which {setting} needs: build it with its default features"
                 ))),
             }
+        }
+
+        pub(crate) fn none() -> Self {
+            Self(())
         }
 
         #[expect(clippy::unused_async, reason = "the other one asks AWS")]

@@ -187,6 +187,9 @@ async fn what_a_user_may_depends_on_context_scope_and_permission() {
     client.become_user(&["conversations"]).await;
     let me = client.get("/api/v2/users/me").await.json();
     assert_eq!((&me["email"], &me["state"]), (&json!("voicemail@example.com"), &json!("active")));
+    assert!(me.get("authorization").is_none());
+    let me = client.get("/api/v2/users/me?expand=authorization").await.json();
+    assert_eq!(me["authorization"]["permissions"], json!([]));
     assert_eq!(client.get(&list).await.json()["code"], "not.authorized", "the scope");
     client.become_user(&["voicemail:readonly"]).await;
     let refused = client.get(&list).await;
@@ -196,4 +199,23 @@ async fn what_a_user_may_depends_on_context_scope_and_permission() {
     let body = json!({ "state": "disconnected" }).to_string();
     let reply = client.send(Method::PATCH, callback, body).await.unwrap();
     assert_eq!(reply.json()["code"], "not.authorized");
+}
+
+/// What a client lacks is told before anything else is looked at.
+#[tokio::test]
+async fn a_client_can_be_refused_what_an_export_asks_for() {
+    let client = Client::start(options(1)).await;
+    let forbidden = |operation: &str| [Fault::new(FaultName::Forbidden).operation(operation)];
+    client.simulator.set_faults(forbidden("recordingmetadata"));
+    let refused = client.get("/api/v2/conversations/x/recordingmetadata").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (403, &json!("missing.any.permissions")));
+    assert!(text(&refused.json(), "message").contains("recording:recording:view"));
+    client.simulator.set_faults(forbidden("batch-submit"));
+    let path = "/api/v2/recording/batchrequests";
+    let empty = || json!({ "batchDownloadRequestList": [] }).to_string();
+    let refused = client.send(Method::POST, path, empty()).await.unwrap();
+    assert_eq!(refused.json()["code"], "missing.any.permissions");
+    client.simulator.set_faults([]);
+    let refused = client.send(Method::POST, path, empty()).await.unwrap();
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (400, &json!("batch.download.bad.request")));
 }

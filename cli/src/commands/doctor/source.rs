@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callvault_bootstrap::settings::Settings;
+use callvault_bootstrap::settings::{OAuthClient, Settings};
 use callvault_bootstrap::system;
 use callvault_genesys::api::{ApiError, ConversationQuery, Conversations as _, Recordings as _, Window};
 use callvault_genesys::http::{GenesysClient, Service};
@@ -58,8 +58,10 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, cloud: Optio
         (None, _) => {
             report.add(Check::skipped("client", EXPORT, "no OAuth client with the grant `Client Credentials` is set"))
         }
-        (Some(_), None) => report.add(Check::skipped("client", EXPORT, "its secret is on AWS, which is not set up")),
-        (Some(_), Some(cloud)) => match connect::client(settings, cloud).await {
+        (Some(source), None) if matches!(source.client, OAuthClient::Secret(_)) => {
+            report.add(Check::skipped("client", EXPORT, "its secret is on AWS, which is not set up"));
+        }
+        (Some(_), cloud) => match connect::client(settings, cloud.unwrap_or(&Cloud::none())).await {
             Ok(client) => client_of_the_org(report, &within(&client)).await,
             Err(failure) => report.add(
                 Check::missing("client", EXPORT, failure.text())

@@ -18,9 +18,8 @@ use crate::cloud::Cloud;
 use crate::connect::archive_url;
 use crate::failure::Failure;
 
-/// A folder of the archive that no layout makes: a layout begins with the environment or a name of the template, and
-/// conversations have keys below it.
-const PROBES: &str = "_callvault-doctor";
+/// How the names of probes begin: beside all folders, where no layout puts anything.
+const PROBE: &str = "_callvault-doctor-";
 
 /// Writes an object, reads it back and deletes it.
 pub(super) async fn archive(report: &mut Report, settings: &Settings, cloud: Option<&Cloud>) {
@@ -47,7 +46,7 @@ pub(super) async fn archive(report: &mut Report, settings: &Settings, cloud: Opt
 
 async fn probe(archive: &dyn Archive) -> Result<String, String> {
     let key: Key =
-        format!("{PROBES}/{}.json", system::holder().0).parse().map_err(|_| "no key for a probe".to_owned())?;
+        format!("{PROBE}{}.json", system::holder().0).parse().map_err(|_| "no key for a probe".to_owned())?;
     let content = Bytes::from_static(br#"{"from":"callvault doctor","may be deleted":true}"#);
     archive.put_document(&key, "application/json", content.clone()).await.map_err(|error| error.to_string())?;
     let read = async {
