@@ -2,6 +2,7 @@
 
 mod api;
 mod media;
+mod probes;
 mod server;
 mod sign_in;
 mod user;
