@@ -8,6 +8,7 @@ mod folder;
 mod ledgers;
 mod s3;
 mod s3_answers;
+mod secret_file;
 mod secret_versions;
 mod secrets;
 mod sqlite;
