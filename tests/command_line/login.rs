@@ -216,7 +216,8 @@ fn ended(what: &str, output: &Output, words: &[&str]) {
 fn what_does_not_belong_to_the_sign_in_ends_it_and_gets_no_token() {
     let scene = org();
     let person = Person(&scene);
-    let cases: [(&str, fn(&Url) -> Url, &[&str]); 4] = [
+    type Case = (&'static str, fn(&Url) -> Url, &'static [&'static str]);
+    let cases: [Case; 4] = [
         (
             "another state",
             |back| with(back, "state", "somebody-elses"),
@@ -378,6 +379,7 @@ fn tokens_that_cannot_be_written_are_rescued() {
     let home = scene.path("home");
     std::fs::create_dir(&home).unwrap();
     let file = home.join("user.json").display().to_string();
+    std::fs::write(&file, r#"{"owner":"quality","clientId":"demo","clientSecret":"demo"}"#).unwrap();
     let login = scene.command(&["login", "--no-browser", "--port", "0", "--file", &file]).start();
     let back = person.decides(&page_of(&login), "allow");
     std::fs::remove_dir_all(&home).unwrap();
@@ -385,6 +387,7 @@ fn tokens_that_cannot_be_written_are_rescued() {
     let output = login.wait();
     let rescue = scene.path("callvault-login-rescue-1.json");
     ended("rescued", &output, &["cannot be written", "callvault-login-rescue-1.json", "mv "]);
+    assert_eq!(secret_at(&rescue)["owner"], "quality");
     let token = secret_at(&rescue)["refreshToken"].as_str().unwrap().to_owned();
     assert_eq!(scene.simulator().unspent_refresh_tokens(), [token.as_str()]);
     assert_eq!(std::fs::metadata(&rescue).unwrap().permissions().mode() & 0o777, 0o600);
@@ -477,6 +480,31 @@ fn the_tokens_go_into_a_secret_of_aws_new_or_not() {
     let after: Value = serde_json::from_str(&value()).unwrap();
     assert_eq!(after["owner"], document["owner"]);
     assert_ne!(after["refreshToken"], document["refreshToken"]);
+}
+
+/// Secrets Manager is gone by the time the person is back.
+#[test]
+fn tokens_that_aws_does_not_take_are_rescued() {
+    let (scene, moto, name) = (org(), Moto::start(), unique("user"));
+    let person = Person(&scene);
+    let client = Client::new(&moto.sdk());
+    let text = r#"{"owner":"quality","clientId":"demo","clientSecret":"demo"}"#;
+    scene.block_on(client.create_secret().name(&name).secret_string(text).send()).unwrap();
+    let mut login = scene.command(&["login", "--no-browser", "--port", "0", "--secret", &name]);
+    for (name, value) in moto.environment() {
+        login = login.env(name, value);
+    }
+    let login = login.without("GENESYS_CLIENT_ID").start();
+    let back = person.decides(&page_of(&login), "allow");
+    drop(moto);
+    let page = person.opens(&back);
+    let output = login.wait();
+    ended("rescued", &output, &[&name, "callvault-login-rescue-1.json", "aws secretsmanager put-secret-value"]);
+    let document = secret_at(&scene.path("callvault-login-rescue-1.json"));
+    assert_eq!(document["owner"], "quality");
+    let token = document["refreshToken"].as_str().unwrap().to_owned();
+    assert_eq!(scene.simulator().unspent_refresh_tokens(), [token.as_str()]);
+    says_nothing(&output, &page, &[token]);
 }
 
 #[test]

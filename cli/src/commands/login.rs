@@ -205,7 +205,7 @@ async fn finish(
     let life = SignedDuration::try_from(pair.expires_in).unwrap_or_default();
     let ends = asked_at.checked_add(life).unwrap_or(asked_at);
     let made = |text: Option<&SecretString>| application.secret(text).with_tokens(&pair.access, &pair.refresh, ends);
-    let written = destination.write(made).await?;
+    let written = destination.write(application.before(), made).await?;
     if pair.expires_in < SHORT_LIFE {
         notes.push(format!(
             "The token lives for {} h. Set the OAuth client's token duration to 172800 seconds (48 h): a renewal that fails then has time to be tried again.",

@@ -26,6 +26,8 @@ pub(super) struct Application {
     region: Option<&'static str>,
     pub(super) client_id: String,
     client_secret: SecretString,
+    /// What the secret held before anybody signed in.
+    before: Option<SecretString>,
     /// Where the client was found, in words.
     pub(super) client_from: &'static str,
 }
@@ -45,7 +47,12 @@ impl Application {
         let secret = text.and_then(|text| UserSecret::parse(text).ok());
         let (endpoints, region) = org(args, given, secret.as_ref())?;
         let (client_id, client_secret, client_from) = client(given, secret.as_ref())?;
-        Ok(Self { endpoints, region, client_id, client_secret, client_from })
+        Ok(Self { endpoints, region, client_id, client_secret, client_from, before: there })
+    }
+
+    /// What the secret held before anybody signed in.
+    pub(super) fn before(&self) -> Option<&SecretString> {
+        self.before.as_ref()
     }
 
     /// The client, for the token endpoint.

@@ -108,13 +108,18 @@ impl Destination {
         }
     }
 
-    /// Writes what `make` makes of what is there; says where it is, as a sentence.
-    pub(crate) async fn write(&self, make: impl Fn(Option<&SecretString>) -> UserSecret) -> Result<String, Failure> {
+    /// Writes what `make` makes of what is there; says where it is, as a sentence. `before` is what was there: it is what
+    /// counts where nothing can be read now.
+    pub(crate) async fn write(
+        &self,
+        before: Option<&SecretString>,
+        make: impl Fn(Option<&SecretString>) -> UserSecret,
+    ) -> Result<String, Failure> {
         match self {
-            Self::File(file) => self.write_file(file, make).await,
+            Self::File(file) => self.write_file(file, before, make).await,
             Self::Secret { id, cloud } => {
                 // Read again: a rotation may have been here while the person signed in.
-                let secret = make(self.text().await.ok().flatten().as_ref());
+                let secret = make(self.text().await.ok().flatten().as_ref().or(before));
                 match cloud.write_user_secret(id, &secret.to_json()).await {
                     Ok(true) => Ok(format!("The tokens are in the new secret {id}.")),
                     Ok(false) => Ok(format!("The tokens are in the secret {id}.")),
@@ -129,6 +134,7 @@ impl Destination {
     async fn write_file(
         &self,
         file: &SecretFile,
+        before: Option<&SecretString>,
         make: impl Fn(Option<&SecretString>) -> UserSecret,
     ) -> Result<String, Failure> {
         let clock = system::clock();
@@ -141,7 +147,7 @@ impl Destination {
             clock.sleep(Duration::from_millis(100)).await;
             lock = file.try_lock();
         }
-        let secret = make(file.text().ok().flatten().as_ref());
+        let secret = make(file.text().ok().flatten().as_ref().or(before));
         let mut fault = String::new();
         for pause in AGAIN {
             clock.sleep(pause).await;
