@@ -92,9 +92,9 @@ pub enum RotationFault {
     )]
     PairNotSaved {
         /// Why.
-        cause: StoreFault,
+        cause: Box<StoreFault>,
         /// And why.
-        rescue: StoreFault,
+        rescue: Box<StoreFault>,
     },
     /// The pending access token is not accepted.
     #[error("Genesys Cloud does not accept the pending access token ({detail})")]

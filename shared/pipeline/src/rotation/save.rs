@@ -43,7 +43,9 @@ impl Rotation {
             let rescued = matches!(rescue, Some(Ok(())));
             if (rescued && cause.is_final()) || self.clock.now() + pause + TRY >= deadline {
                 return Err(match rescue {
-                    Some(Err(rescue)) => RotationFault::PairNotSaved { cause, rescue },
+                    Some(Err(rescue)) => {
+                        RotationFault::PairNotSaved { cause: Box::new(cause), rescue: Box::new(rescue) }
+                    }
                     _ => RotationFault::PairInRescue { cause },
                 });
             }

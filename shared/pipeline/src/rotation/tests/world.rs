@@ -110,7 +110,7 @@ impl World {
     /// A rotation begins: a version without a value.
     pub(super) fn begin(&self, version: &str) {
         let mut state = self.state();
-        if state.stages.get(version).is_none() {
+        if !state.stages.contains_key(version) {
             state.made.push(version.to_owned());
             state.attach(PENDING, version);
         }
