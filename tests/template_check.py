@@ -13,7 +13,8 @@ import re
 import sys
 
 from template_code import Code
-from template_rendered import Rendered, Template, source
+from template_rendered import Rendered, Template, listed, source, statements
+from template_tokens import tokens_are_renewed_and_not_lost
 
 REQUIRED = {
     "GenesysRegion": "mypurecloud.ie",
@@ -82,22 +83,6 @@ def functions(stack):
     """Functions by the name of their crate."""
     found = [(name, one["Properties"]) for name, one in stack.of("AWS::Lambda::Function").items()]
     return {one["FunctionName"].removeprefix("stack-"): (name, one) for name, one in found}
-
-
-def listed(value):
-    """A list, also where one item may stand for it."""
-    return value if isinstance(value, list) else [value]
-
-
-def statements(stack, role):
-    """All statements of a role; none of one that a condition leaves out, which is a fault of its own."""
-    if role not in stack.resources:
-        return []
-    properties = stack.resources[role]["Properties"]
-    documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
-    for policy in properties.get("ManagedPolicyArns", []):
-        documents.append(stack.resources[policy]["Properties"]["PolicyDocument"])
-    return [one for document in documents for one in document["Statement"]]
 
 
 def every_crate_has_a_function(stack, code):
@@ -328,48 +313,6 @@ def voicemail_is_told_of(stack, code):
                 for each in stack.of("AWS::Lambda::Permission").values()
             ):
                 yield f"{name} may not invoke {function}"
-
-
-def tokens_are_renewed_and_not_lost(stack, code):
-    secrets = stack.of("AWS::SecretsManager::Secret")
-    rotated = {}
-    for name, one in stack.of("AWS::SecretsManager::RotationSchedule").items():
-        properties = one["Properties"]
-        rotated[properties["SecretId"]] = properties["RotationLambdaARN"].removesuffix(".Arn")
-        if properties.get("RotateImmediatelyOnUpdate") is not False:
-            yield f"{name} rotates when it is deployed, before anybody has signed in"
-        rules = properties.get("RotationRules", {})
-        if rules != {"ScheduleExpression": stack.parameters["TokenRotation"]}:
-            yield f"{name} does not follow TokenRotation"
-    for name, one in secrets.items():
-        if not one["Properties"].get("KmsKeyId"):
-            yield f"{name} is not encrypted with the key"
-        if one["Properties"].get("SecretString", "{}") != "{}":
-            yield f"{name} has a value in the template"
-        if one["Properties"].get("Name"):
-            yield f"{name} has a name of its own: it would stand in the way of the next stack"
-    invoked = {}
-    for one in stack.of("AWS::Lambda::Permission").values():
-        if one["Properties"]["Principal"] == "secretsmanager.amazonaws.com":
-            invoked[one["Properties"]["FunctionName"].removesuffix(".Arn")] = one["Properties"].get("SourceAccount")
-    for secret, function in rotated.items():
-        if invoked.get(function) != "123456789012":
-            yield f"Secrets Manager of this account, and only that, must be let to invoke {function}"
-        variables = stack.resources[function]["Properties"]["Environment"]["Variables"]
-        rescue = variables.get("RESCUE_SECRET_ID")
-        if rescue not in secrets or rescue == secret:
-            yield f"{function} has no rescue secret"
-        role = stack.resources[function]["Properties"]["Role"].removesuffix(".Arn")
-        for one in statements(stack, role):
-            of_secrets = [each for each in listed(one["Action"]) if each.startswith("secretsmanager:")]
-            if of_secrets and not set(listed(one["Resource"])) <= {secret, rescue}:
-                yield f"{role} may {of_secrets[0]} more than its secrets"
-            rows = [each for each in listed(one["Action"]) if each.startswith("dynamodb:")]
-            keys = one.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys")
-            if rows and keys != code.schema().get("ROTATION", "") + "*":
-                yield f"{role} may {rows[0]} rows that are not the rotation's"
-    if stack.parameters["Voicemail"] == "yes" and len(rotated) != 1:
-        yield f"{len(rotated)} secrets are rotated with Voicemail, not one"
 
 
 def nothing_is_reserved_by_default(stack, code):

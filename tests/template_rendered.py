@@ -139,6 +139,20 @@ class Rendered:
         return name
 
 
+def listed(value):
+    """A list, also where one item may stand for it."""
+    return value if isinstance(value, list) else [value]
+
+
+def statements(stack, role):
+    """All statements of a role."""
+    properties = stack.resources[role]["Properties"]
+    documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
+    for policy in properties.get("ManagedPolicyArns", []):
+        documents.append(stack.resources[policy]["Properties"]["PolicyDocument"])
+    return [one for document in documents for one in document["Statement"]]
+
+
 def source(root):
     """The template's text."""
     return pathlib.Path(root, "template.yaml").read_text()
