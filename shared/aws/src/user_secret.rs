@@ -52,7 +52,7 @@ impl UserSecretStore {
     /// Writes a new current version; makes the secret where there is none of that name.
     ///
     /// # Errors
-    /// [`SecretError::Unwritable`], [`SecretError::Missing`] for an ARN of nothing, [`SecretError::Unreachable`].
+    /// [`SecretError::Unwritable`], also for an ARN of nothing, [`SecretError::Unreachable`].
     pub async fn write(&self, text: &SecretString) -> Result<Written, SecretError> {
         let put = self.client.put_secret_value().secret_id(&self.id).secret_string(text.expose_secret());
         match put.send().await {
@@ -68,9 +68,9 @@ impl UserSecretStore {
 
     fn writing<E: ProvideErrorMetadata>(&self, error: &SdkError<E, HttpResponse>) -> SecretError {
         match of_sdk(&self.id, error) {
-            SecretError::Denied { id, detail } | SecretError::Unreadable { id, detail } => {
-                SecretError::Unwritable { id, detail }
-            }
+            SecretError::Denied { id, detail }
+            | SecretError::Missing { id, detail }
+            | SecretError::Unreadable { id, detail } => SecretError::Unwritable { id, detail },
             other => other,
         }
     }
