@@ -1,59 +1,21 @@
 //! No secret in anything that is written: not on stdout, not in the most talkative log, not in ledger or metadata.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use callvault_simulator::{Options, Profile};
 use callvault_tests::binary::scene::{Scene, quick};
 use callvault_tests::binary::tap::Tap;
 use callvault_tests::binary::{Output, callvault};
-
-const ID: &str = "planted-client-id-4711";
-const SECRET: &str = "planted-Secret-0815+/=%x";
-
-/// What must never be written, beside what the tap heard. The simulated org's numbers begin like the fourth.
-const MARKS: [&str; 7] = ["Bearer ", "Basic ", "Signature=", "tel:+", "+1317555", "X-Amz", "access_token"];
+use callvault_tests::planted::{ID, SECRET, files_hold_no_secret, holds_no_secret};
 
 fn org(faults: Profile, seed: u64) -> Scene {
     let options = Options { client_id: ID.into(), client_secret: SECRET.into(), faults, seed, ..quick(70) };
     Scene::new(options).with("GENESYS_CLIENT_ID", ID).with("GENESYS_CLIENT_SECRET", SECRET)
 }
 
-#[track_caller]
-fn holds_no_secret(what: &str, bytes: &[u8], secrets: &[String]) {
-    let encoded = STANDARD.encode(format!("{ID}:{SECRET}"));
-    let fixed = MARKS.into_iter().chain([SECRET, &encoded]);
-    for secret in fixed.chain(secrets.iter().map(String::as_str)) {
-        let at = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
-        if let Some(at) = at {
-            let around = String::from_utf8_lossy(&bytes[at.saturating_sub(200)..(at + 80).min(bytes.len())]);
-            panic!("{what} holds `{secret}`: ...{around}...");
-        }
-    }
-}
-
 fn output_holds_no_secret(what: &str, output: &Output, secrets: &[String]) {
     holds_no_secret(&format!("{what}: stdout"), output.stdout.as_bytes(), secrets);
     holds_no_secret(&format!("{what}: stderr"), output.stderr.as_bytes(), secrets);
-}
-
-/// Every file below a folder, media aside: those are the source's own bytes.
-fn files_hold_no_secret(folder: &Path, secrets: &[String]) -> usize {
-    let mut looked_at = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if !["call", "chat", "email", "message", "screen"].contains(&name.as_str()) {
-                looked_at += files_hold_no_secret(&path, secrets);
-            }
-        } else {
-            holds_no_secret(&path.display().to_string(), &std::fs::read(&path).unwrap(), secrets);
-            looked_at += 1;
-        }
-    }
-    looked_at
 }
 
 fn export_tells_nothing(faults: Profile, seed: u64, flags: &[&str]) {

@@ -88,6 +88,7 @@ pub struct Cloud {
     table: String,
     bucket: String,
     folder: TempDir,
+    changed: Vec<(String, String)>,
 }
 
 impl Cloud {
@@ -104,7 +105,25 @@ impl Cloud {
         create_bucket(&sdk, &bucket).await;
         let folder = tempfile::Builder::new().prefix("callvault-cloud").tempdir().unwrap();
         let lambda = LambdaRuntime::start();
-        Self { simulator, moto, lambda, sdk, days, zone, table, bucket, folder }
+        Self { simulator, moto, lambda, sdk, days, zone, table, bucket, folder, changed: Vec::new() }
+    }
+
+    /// A setting for every instance and command, whatever it was before; an empty one is taken away.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.changed.retain(|(changed, _)| changed != name);
+        self.changed.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The simulator.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// The SDK's configuration.
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
     }
 
     /// Its days.
@@ -147,6 +166,8 @@ impl Cloud {
         ] {
             settings.push((name.to_owned(), value));
         }
+        settings.retain(|(name, _)| self.changed.iter().all(|(changed, _)| changed != name));
+        settings.extend(self.changed.iter().filter(|(_, value)| !value.is_empty()).cloned());
         settings
     }
 

@@ -7,6 +7,7 @@
 //! | [`fakes`] | a source in memory, a clock that tests move |
 //! | [`binary`] | the real `callvault`, built and run |
 //! | [`cloud`] | callvault as it runs on AWS, on this machine |
+//! | [`planted`] | secrets, and the search for them |
 //! | [`stand_ins`] | AWS without an account: moto, the Lambda runtime |
 //! | [`truth`] | an archive compared with the simulator's truth |
 
@@ -16,5 +17,6 @@ pub mod contract_archive;
 pub mod contract_ledger;
 pub mod fakes;
 pub mod faulty;
+pub mod planted;
 pub mod stand_ins;
 pub mod truth;
