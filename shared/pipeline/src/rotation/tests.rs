@@ -201,15 +201,67 @@ async fn nobody_has_signed_in_yet() {
 }
 
 #[tokio::test]
-async fn two_at_once_spend_one_token() {
+async fn two_at_once_spend_one_token_whoever_comes_when() {
+    for (later, pace) in (0..40).flat_map(|later| (1..5).map(move |pace| (later, pace))) {
+        let world = World::signed_in();
+        world.begin("t1");
+        let (one, other) = (world.process("one"), world.process("other").at_pace(pace));
+        let second = async {
+            for _ in 0..later {
+                tokio::task::yield_now().await;
+            }
+            other.step(Step::Create, "t1").await
+        };
+        let (first, second) = futures_util::future::join(one.step(Step::Create, "t1"), second).await;
+        let words = format!("{later} later, {pace} times as slow: {:#?}", world.calls());
+        let mut outcomes = [first.expect(&words).outcome, second.expect(&words).outcome];
+        outcomes.sort_by_key(|outcome| outcome.as_str());
+        assert_eq!(outcomes, [Outcome::Exchanged, Outcome::NothingToDo], "{words}");
+        assert_eq!(world.exchanges(), 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_move_whose_answer_was_lost_is_a_move() {
     let world = World::signed_in();
     world.begin("t1");
-    let (one, other) = (world.process("one"), world.process("other"));
-    let (one, other) = futures_util::future::join(one.step(Step::Create, "t1"), other.step(Step::Create, "t1")).await;
-    let mut outcomes = [one.unwrap().outcome, other.unwrap().outcome];
-    outcomes.sort_by_key(|outcome| outcome.as_str());
-    assert_eq!(outcomes, [Outcome::Exchanged, Outcome::NothingToDo]);
-    assert_eq!(world.exchanges(), 1);
+    for step in &World::STEPS[..3] {
+        world.step(*step, "t1").await.unwrap();
+    }
+    world.harm(world.calls().len() + 2, Harm::LoseAnswer);
+    assert_eq!(world.step(Step::Finish, "t1").await.unwrap().outcome, Outcome::Finished);
+    assert!(
+        world.calls().ends_with(&["make_current", "describe", "rescued"].map(str::to_owned)),
+        "{:?}",
+        world.calls()
+    );
+}
+
+/// A version that lost its stage holds the newest pair, and whoever was to spend it is gone.
+#[tokio::test]
+async fn a_pair_is_found_again_by_the_version_it_was_taken_from() {
+    let world = World::signed_in();
+    world.begin("t1");
+    world.step(Step::Create, "t1").await.unwrap();
+    world.pass(40 * 3600);
+    world.begin("t2");
+    world.harm(world.calls().len() + 6, Harm::Kill);
+    assert!(world.killed_at(Step::Create, "t2", "another").await);
+    assert_eq!(world.calls().last().map(String::as_str), Some("write exchanging"));
+    world.rotate("t3").await.unwrap();
+    assert_eq!(world.exchanges(), 2, "no spent token is shown to Genesys Cloud");
+    assert!(world.current_works());
+}
+
+#[tokio::test]
+async fn a_pair_is_found_again_without_the_ledger() {
+    let world = World::signed_in();
+    world.begin("t1");
+    world.step(Step::Create, "t1").await.unwrap();
+    world.begin("t2");
+    world.forget_lineage();
+    world.rotate("t2").await.unwrap();
+    assert!(world.current_works());
 }
 
 #[tokio::test]

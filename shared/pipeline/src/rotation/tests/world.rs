@@ -59,6 +59,8 @@ struct Shared {
 pub(super) struct World {
     shared: Arc<Shared>,
     process: String,
+    /// How often others come between two of its calls.
+    pace: usize,
 }
 
 impl World {
@@ -66,7 +68,7 @@ impl World {
 
     /// A secret with a client, in whose name nobody has signed in.
     pub(super) fn new() -> Self {
-        let world = Self { shared: Arc::default(), process: "one".to_owned() };
+        let world = Self { shared: Arc::default(), process: "one".to_owned(), pace: 1 };
         let mut state = world.state();
         state.now = "2026-01-20T12:00:00Z".parse().unwrap();
         (state.rotation_enabled, state.rescue) = (true, "{}".to_owned());
@@ -85,6 +87,10 @@ impl World {
 
     pub(super) fn process(&self, name: &str) -> Self {
         Self { process: name.to_owned(), ..self.clone() }
+    }
+
+    pub(super) fn at_pace(self, pace: usize) -> Self {
+        Self { pace, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,6 +180,11 @@ impl World {
         self.state().harms.insert(call, harm);
     }
 
+    /// As after the table was brought back to an earlier point in time.
+    pub(super) fn forget_lineage(&self) {
+        self.state().row = None;
+    }
+
     pub(super) fn no_more_harm(&self) {
         self.state().harms.clear();
     }
@@ -259,8 +270,9 @@ impl World {
             }
             (effect(&mut state), harm)
         };
-        // Others come between any two calls.
-        tokio::task::yield_now().await;
+        for _ in 0..self.pace {
+            tokio::task::yield_now().await;
+        }
         match harm {
             None => Ok(answer),
             Some(Harm::Kill) => {
