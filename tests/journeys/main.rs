@@ -20,4 +20,5 @@ mod killed;
 mod polite;
 mod secrets;
 mod together;
+mod voicemail;
 mod whole_days;

@@ -296,7 +296,7 @@ fn read_all(mut out: impl Read) -> String {
 }
 
 /// What is built: the command and every function.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "callvault",
     "query-conversations",
     "submit-batches",
@@ -304,6 +304,7 @@ const PROGRAMS: [&str; 7] = [
     "upload-recordings",
     "close-days",
     "rotate-token",
+    "move-voicemail",
 ];
 
 /// A program of ours, built once.
