@@ -10,11 +10,11 @@ use callvault_tests::binary::scene::{NO_LIMIT, Scene, days_ago};
 use callvault_tests::binary::tap::Tap;
 use callvault_tests::binary::{Callvault, Output, Running};
 use callvault_tests::stand_ins::moto::{Moto, unique};
-use reqwest::header::{HOST, LOCATION};
-use reqwest::redirect::Policy;
+use reqwest::header::HOST;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::person::{Page, Person, with};
 use crate::refused;
 
 /// An org without conversations to speak of.
@@ -39,56 +39,6 @@ fn secret_at(path: &Path) -> Value {
 
 fn secret(scene: &Scene) -> Value {
     secret_at(&scene.path("user.json"))
-}
-
-/// A page as the browser saw it.
-struct Page {
-    status: u16,
-    headers: reqwest::header::HeaderMap,
-    text: String,
-}
-
-/// What a browser does, without scripts.
-struct Person<'a>(&'a Scene);
-
-impl Person<'_> {
-    fn client() -> reqwest::Client {
-        reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
-    }
-
-    /// Fills in the sign-in page; says where it leads.
-    fn decides(&self, page: &Url, decision: &str) -> Url {
-        let mut form: Vec<(String, String)> = page.query_pairs().into_owned().collect();
-        form.push(("user".into(), "ana@example.com".into()));
-        form.push(("decision".into(), decision.into()));
-        let address = format!("{}{}", page.origin().ascii_serialization(), page.path());
-        let answer = self.0.block_on(Self::client().post(address).form(&form).send()).unwrap();
-        answer.headers()[LOCATION].to_str().unwrap().parse().unwrap()
-    }
-
-    /// Opens an address.
-    fn opens(&self, address: &Url) -> Page {
-        self.sends(Self::client().get(address.clone()))
-    }
-
-    fn sends(&self, request: reqwest::RequestBuilder) -> Page {
-        self.0.block_on(async {
-            let answer = request.send().await.unwrap();
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            Page { status, headers, text: answer.text().await.unwrap() }
-        })
-    }
-}
-
-/// The same address with another value of a parameter.
-fn with(address: &Url, name: &str, value: &str) -> Url {
-    let pairs: Vec<(String, String)> = address.query_pairs().into_owned().collect();
-    let mut changed = address.clone();
-    changed.query_pairs_mut().clear().extend_pairs(pairs.iter().map(|(one, old)| {
-        let new = if one == name { value } else { old.as_str() };
-        (one.as_str(), new.to_owned())
-    }));
-    changed
 }
 
 /// Nothing that is secret was said.

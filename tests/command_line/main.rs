@@ -9,6 +9,7 @@
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `doctor` | everything that is there, and each thing that is not |
 //! | `login` | a person who signs in, and what can come between |
+//! | `person` | somebody with a browser, for `login` |
 //! | `running` | signals, `simulator`, `demo`, a stdout that nobody reads |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
@@ -18,6 +19,7 @@ mod doctor;
 mod login;
 mod mount;
 mod on_aws;
+mod person;
 mod places;
 mod running;
 mod settings;
