@@ -13,8 +13,9 @@ import re
 import sys
 
 from template_code import Code
-from template_rendered import Rendered, Template, listed, source, statements
+from template_rendered import Rendered, Template, functions, listed, source, statements
 from template_tokens import tokens_are_renewed_and_not_lost
+from template_voicemail import voicemail_is_told_of
 
 REQUIRED = {
     "GenesysRegion": "mypurecloud.ie",
@@ -77,12 +78,6 @@ OTHER_METRICS = {
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
     "AWS/DynamoDB": {"ConsumedWriteCapacityUnits", "ConsumedReadCapacityUnits"},
 }
-
-
-def functions(stack):
-    """Functions by the name of their crate."""
-    found = [(name, one["Properties"]) for name, one in stack.of("AWS::Lambda::Function").items()]
-    return {one["FunctionName"].removeprefix("stack-"): (name, one) for name, one in found}
 
 
 def every_crate_has_a_function(stack, code):
@@ -262,57 +257,6 @@ def the_stream_is_a_hint(stack, code):
         yield "the stream needs a batching window: a hint, not a storm"
     if one.get("Enabled") != (stack.parameters["Running"] == "yes"):
         yield "the stream does not follow the parameter Running"
-
-
-def voicemail_is_told_of(stack, code):
-    rules = stack.of("AWS::Events::Rule")
-    wanted = stack.parameters["Voicemail"] == "yes" and stack.parameters["VoicemailEventBus"] != ""
-    if len(rules) != wanted:
-        yield f"there are {len(rules)} rules for voicemail"
-    timers = [json.loads(one["Properties"]["Target"]["Input"]) for one in stack.of("AWS::Scheduler::Schedule").values()]
-    if any(order.get("sweep") for order in timers) != (stack.parameters["Voicemail"] == "yes"):
-        yield "no timer sweeps the mailboxes where voicemail is on, and only there"
-    queues = {f"{name}.Arn" for name in stack.of("AWS::SQS::Queue")}
-    senders = [
-        one
-        for policy in stack.of("AWS::SQS::QueuePolicy").values()
-        for one in policy["Properties"]["PolicyDocument"]["Statement"]
-        if one["Effect"] == "Allow"
-    ]
-    for name, one in rules.items():
-        properties = one["Properties"]
-        pattern = properties["EventPattern"]
-        if properties["EventBusName"] != stack.parameters["VoicemailEventBus"]:
-            yield f"{name} listens to another bus"
-        if properties["State"] != ("ENABLED" if stack.parameters["Running"] == "yes" else "DISABLED"):
-            yield f"{name} does not follow the parameter Running"
-        if pattern["source"] != [{"prefix": "aws.partner/genesys.com/cloud/"}]:
-            yield f"{name} takes events of other sources"
-        if pattern["detail-type"] != ["v2.detail.events.conversation.{id}.voicemail.end"]:
-            yield f"{name} does not take what the source sends"
-        some = stack.parameters["VoicemailEventQueueIds"]
-        if pattern.get("detail") != ({"eventBody": {"queueId": some}} if some else None):
-            yield f"{name} does not follow VoicemailEventQueueIds"
-        for target in properties["Targets"]:
-            function = target["Arn"].removesuffix(".Arn")
-            if function != functions(stack)["move-voicemail"][0]:
-                yield f"{name} wakes {function}"
-            if target.get("RetryPolicy") != {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}:
-                yield f"{name} does not try for a day"
-            if target.get("DeadLetterConfig", {}).get("Arn") not in queues:
-                yield f"{name} has no dead-letter queue"
-            from_here = {"ArnEquals": {"aws:SourceArn": f"{name}.Arn"}}
-            if not any(
-                each["Principal"] == {"Service": "events.amazonaws.com"} and each["Condition"] == from_here for each in senders
-            ):
-                yield f"{name} may not send to its dead-letter queue"
-            if not any(
-                each["Properties"]["FunctionName"] == function
-                and each["Properties"]["Principal"] == "events.amazonaws.com"
-                and each["Properties"]["SourceArn"] == f"{name}.Arn"
-                for each in stack.of("AWS::Lambda::Permission").values()
-            ):
-                yield f"{name} may not invoke {function}"
 
 
 def nothing_is_reserved_by_default(stack, code):

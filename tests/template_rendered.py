@@ -144,8 +144,16 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
+def functions(stack):
+    """Functions by the name of their crate."""
+    found = [(name, one["Properties"]) for name, one in stack.of("AWS::Lambda::Function").items()]
+    return {one["FunctionName"].removeprefix("stack-"): (name, one) for name, one in found}
+
+
 def statements(stack, role):
-    """All statements of a role."""
+    """All statements of a role; none of one that a condition leaves out, which is a fault of its own."""
+    if role not in stack.resources:
+        return []
     properties = stack.resources[role]["Properties"]
     documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
     for policy in properties.get("ManagedPolicyArns", []):
