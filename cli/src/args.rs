@@ -69,6 +69,13 @@ pub(crate) enum Command {
                             Asks only questions that change nothing at the source; writes, reads and deletes one small object in the\n\
                             archive. Exit codes: 0 nothing is missing, 1 something is, 2 settings, 3 the org cannot be reached.")]
     Doctor(Doctor),
+    /// Compare source, ledger and archive of days, and mend what differs
+    #[command(after_help = "Examples:\n  callvault verify --from 2026-01-01 --to 2026-01-31\n  \
+                            callvault verify --from 2026-01-01 --to 2026-12-31 --sample 100 --json\n  \
+                            callvault verify --from 2026-01-31 --to 2026-01-31 --repair\n\n\
+                            Exit codes: 0 all agree, or everything was mended; 1 something differs.\n\
+                            Without GENESYS_CLIENT_ID or GENESYS_SECRET_ID the source is not asked: ledger and archive alone are compared.")]
+    Verify(Verify),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -178,6 +185,34 @@ pub(crate) struct Login {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// First day, YYYY-MM-DD in TIMEZONE
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Day,
+    /// Last day, included
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Day,
+    /// Mend what can be mended, and say what cannot
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Read N objects of each day instead of all, and the metadata of N conversations; lengths are always compared
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<u64>,
+    /// Base URL instead of a region: for tests and simulators [setting GENESYS_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) genesys_url: Option<String>,
+    /// Where the recordings are [setting ARCHIVE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

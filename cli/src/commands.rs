@@ -8,4 +8,5 @@ pub(crate) mod login;
 pub(crate) mod run;
 pub(crate) mod simulator;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod r#where;

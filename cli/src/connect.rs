@@ -56,6 +56,13 @@ impl Given {
         Ok(self.file()?.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
     }
 
+    /// Whether any of these settings is there, in the environment or the file.
+    pub(crate) fn is_any_set(&self, names: &[&str]) -> Result<bool, Failure> {
+        let file = self.file()?;
+        let value = |name: &&str| system::environment(name).or_else(|| file.get(*name).cloned());
+        Ok(names.iter().filter_map(value).any(|value| !value.trim().is_empty()))
+    }
+
     fn file(&self) -> Result<settings_file::FileSettings, Failure> {
         let path = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let text = match std::fs::read_to_string(path) {
@@ -81,22 +88,10 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens both for working.
     pub(crate) async fn open(settings: Settings) -> Result<Self, Failure> {
-        let clock = system::clock();
         let cloud = Cloud::of(&settings).await?;
-        let archive: Arc<dyn Archive> = match &settings.archive {
-            ArchivePlace::Folder(path) => Arc::new(FolderArchive::open(path)?),
-            ArchivePlace::S3(place) => cloud.archive(place).await?,
-        };
+        let archive = open_archive(&settings, &cloud).await?;
         let ledger = open_ledger(&settings, &cloud).await?;
-        let house = House {
-            ledger,
-            archive,
-            clock,
-            layout: Arc::new(settings.layout.clone()),
-            calendar: settings.calendar.clone(),
-            chance: system::chance(),
-            shift: None,
-        };
+        let house = house(&settings, ledger, archive);
         Ok(Self { settings, house, cloud })
     }
 }
@@ -129,6 +124,42 @@ impl Connected {
             upload: wiring::upload(settings, house, source(), reader),
             close: wiring::close(house, Duration::from_millis(500)),
         }
+    }
+}
+
+fn house(settings: &Settings, ledger: Arc<dyn Ledger>, archive: Arc<dyn Archive>) -> House {
+    House {
+        ledger,
+        archive,
+        clock: system::clock(),
+        layout: Arc::new(settings.layout.clone()),
+        calendar: settings.calendar.clone(),
+        chance: system::chance(),
+        shift: None,
+    }
+}
+
+/// An existing ledger and archive for looking at them, and the source where the settings name one.
+pub(crate) async fn look(settings: &Settings) -> Result<(House, Option<GenesysClient>), Failure> {
+    if let ArchivePlace::Folder(path) = &settings.archive
+        && !path.is_dir()
+    {
+        return Err(Failure::usage(format!("there is no archive in {}: check ARCHIVE", path.display())));
+    }
+    let cloud = Cloud::of(settings).await?;
+    let ledger = look_at_ledger(settings).await?;
+    let archive = open_archive(settings, &cloud).await?;
+    let client = match settings.source {
+        Some(_) => Some(client(settings, &cloud).await?),
+        None => None,
+    };
+    Ok((house(settings, ledger, archive), client))
+}
+
+async fn open_archive(settings: &Settings, cloud: &Cloud) -> Result<Arc<dyn Archive>, Failure> {
+    match &settings.archive {
+        ArchivePlace::Folder(path) => Ok(Arc::new(FolderArchive::open(path)?)),
+        ArchivePlace::S3(place) => cloud.archive(place).await,
     }
 }
 

@@ -56,6 +56,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Where(place) => commands::r#where::run(place, &global).await,
             Command::Login(login) => commands::login::run(login, &global).await,
             Command::Doctor(doctor) => commands::doctor::run(doctor, &global).await,
+            Command::Verify(verify) => commands::verify::run(verify, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
             Command::Completions { shell } => commands::completions::run(shell),
         }

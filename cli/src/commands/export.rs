@@ -6,7 +6,7 @@ use std::time::Duration;
 use callvault_bootstrap::settings::{Need, Settings};
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ledger::{Counts, Marker};
-use callvault_pipeline::stages::Fault;
+use callvault_pipeline::stages::{Fault, House};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ pub(crate) async fn export(settings: Settings, from: Day, to: Day, quiet: bool) 
     let days = from.through(to);
     let connected = Box::pin(Connected::open(settings)).await?;
     let begun = connected.house.clock.now();
-    refuse_unfinished(&connected, to, begun)?;
+    refuse_unfinished(&connected.house, to)?;
     let progress = Progress::new(quiet);
     let ended = tokio::select! {
         ended = work(&connected, &days, begun, &progress) => ended,
@@ -85,13 +85,14 @@ async fn work(connected: &Connected, days: &[Day], begun: Timestamp, progress: &
 }
 
 /// A day that is not over cannot be complete.
-fn refuse_unfinished(connected: &Connected, last: Day, now: Timestamp) -> Result<(), Failure> {
-    let window = connected.house.calendar.window(last).map_err(|error| Failure::usage(error.to_string()))?;
+pub(super) fn refuse_unfinished(house: &House, last: Day) -> Result<(), Failure> {
+    let now = house.clock.now();
+    let window = house.calendar.window(last).map_err(|error| Failure::usage(error.to_string()))?;
     if window.end > now {
-        let zone = connected.house.calendar.zone_name();
+        let zone = house.calendar.zone_name();
         return Err(Failure::usage(format!(
             "the day {last} is not over in {zone}: give --to a day before {}",
-            connected.house.calendar.day_of(now)
+            house.calendar.day_of(now)
         )));
     }
     Ok(())

@@ -8,6 +8,7 @@ use callvault_pipeline::jobs::JobReader;
 use callvault_pipeline::stages::{
     Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail, VoicemailOptions,
 };
+use callvault_pipeline::verify::{Source, Verify};
 
 use crate::settings::{Settings, VoicemailSettings};
 
@@ -48,4 +49,21 @@ pub fn voicemail(settings: &Settings, house: &House, source: Arc<dyn Voicemails>
 /// The close stage; an unfinished day is looked at again after `recheck`.
 pub fn close(house: &House, recheck: Duration) -> Close {
     Close { house: house.clone(), recheck }
+}
+
+/// The comparing of days; without a `source` that is not asked.
+pub fn verify(
+    settings: &Settings,
+    house: &House,
+    source: Option<impl Conversations + Recordings + Clone + 'static>,
+    sample: Option<u64>,
+) -> Verify {
+    let source = source.map(|source| Source {
+        conversations: Arc::new(source.clone()),
+        recordings: Arc::new(source),
+        wanted: settings.wanted.clone(),
+        page_size: settings.page_size,
+        metadata: settings.metadata,
+    });
+    Verify { house: house.clone(), source, sample }
 }

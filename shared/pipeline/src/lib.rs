@@ -18,6 +18,7 @@
 //! | [`rotation`] | a user's tokens: the four steps that renew them |
 //! | [`schedule`] | which days a schedule plans |
 //! | [`stages`] | query, submit, poll, describe, upload, close, voicemail |
+//! | [`verify`] | source, ledger and archive of a day against each other |
 //!
 //! This crate does no I/O of its own: no HTTP, no SQL, no AWS, no environment, no clock. All of that comes in through
 //! ports.
@@ -36,5 +37,6 @@ pub mod reconcile;
 pub mod rotation;
 pub mod schedule;
 pub mod stages;
+pub mod verify;
 
 pub use callvault_genesys::{api, clock, ids, models, redact, user_secret};

@@ -250,7 +250,8 @@ fn recording(row: &Row) -> Option<(&RecordingId, &RecordingFact)> {
     }
 }
 
-fn id_of(metadata: &RecordingMetadata) -> RecordingId {
+/// The id under which a recording's row stands.
+pub(crate) fn id_of(metadata: &RecordingMetadata) -> RecordingId {
     let text = metadata.id.as_deref().unwrap_or_default();
     text.parse().unwrap_or_else(|_| RecordingId::standing_in_for(text))
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use close::Close;
+pub(crate) use close::{marker_text, same_but_for_time, survey};
 pub use describe::Describe;
 pub use poll::{Poll, Uploads};
 pub use query::Query;

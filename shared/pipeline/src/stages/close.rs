@@ -70,7 +70,7 @@ impl Close {
     async fn close(&self, row: &Row) -> Result<Option<Marker>, Fault> {
         let Fact::Day(fact) = &row.fact else { return Ok(None) };
         let day = row.day;
-        let (proof, parked) = self.survey(row).await?;
+        let (proof, parked) = survey(&self.house, day).await?;
         let marker = if parked.is_empty() { Marker::Success } else { Marker::Failure };
         let (generation, manifest) = match &fact.manifest {
             Some(manifest) if self.still_stands(manifest, &proof).await? => (fact.generation, manifest.clone()),
@@ -90,39 +90,10 @@ impl Close {
         Ok(None)
     }
 
-    /// Reads the whole day once: the manifest's proof, and what is parked.
-    async fn survey(&self, row: &Row) -> Result<(Proof, Vec<Parked>), Fault> {
-        let mut prover = Prover::default();
-        let mut parked: Vec<Parked> = Vec::new();
-        let mut whole: Vec<Parked> = Vec::new();
-        let mut after = None;
-        loop {
-            let rows = self.page(row.day, after.as_ref()).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.key.clone());
-            prover.update(&manifest::text(&rows));
-            for row in &rows {
-                match manifest::parked(row, false) {
-                    Some(one) if one.recording.is_none() => whole.push(one),
-                    Some(one) => parked.push(one),
-                    None => {}
-                }
-            }
-        }
-        let with_recording: std::collections::HashSet<_> = parked.iter().map(|p| p.conversation.clone()).collect();
-        parked.extend(whole.into_iter().filter(|one| !with_recording.contains(&one.conversation)));
-        let proof = prover.finish(None).map_err(|error| Fault::Settings(error.to_string()))?;
-        Ok((proof, parked))
-    }
-
     /// Whether the manifest of the last generation says what is true now, and is still there.
     async fn still_stands(&self, manifest: &StoredObject, proof: &Proof) -> Result<bool, Fault> {
         let same = manifest.sha256 == proof.sha256;
         Ok(same && self.house.archive.head(&manifest.key).await? == Some(manifest.bytes))
-    }
-
-    async fn page(&self, day: Day, after: Option<&RowKey>) -> Result<Vec<Row>, Fault> {
-        Ok(self.house.ledger.list(day, Listing::All, after, A_PAGE).await?)
     }
 
     /// Writes the manifest of the next generation, as a stream of pages. A manifest that an earlier, interrupted close
@@ -191,7 +162,7 @@ impl Close {
             parked,
             closed_at: self.house.now(),
         };
-        let content = serde_json::to_vec_pretty(&document).map_err(|error| Fault::Settings(error.to_string()))?;
+        let content = marker_text(&document)?;
         self.house.archive.delete(&self.key(day, marker.other().file_name())?).await?;
         let key = self.key(day, marker.file_name())?;
         if self.says_the_same(&key, &content).await? {
@@ -212,15 +183,50 @@ impl Close {
                 return Ok(false);
             }
         }
-        let undated = |text: &[u8]| {
-            let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
-            value.as_object_mut()?.remove("closedAt");
-            Some(value)
-        };
-        Ok(undated(&bytes).is_some_and(|standing| Some(standing) == undated(content)))
+        Ok(same_but_for_time(&bytes, content))
     }
 
     fn key(&self, day: Day, name: &str) -> Result<Key, Fault> {
         self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
     }
+}
+
+/// Reads the whole day once: the proof of what its manifest says, and what is parked.
+pub(crate) async fn survey(house: &House, day: Day) -> Result<(Proof, Vec<Parked>), Fault> {
+    let mut prover = Prover::default();
+    let mut parked: Vec<Parked> = Vec::new();
+    let mut whole: Vec<Parked> = Vec::new();
+    let mut after: Option<RowKey> = None;
+    loop {
+        let rows = house.ledger.list(day, Listing::All, after.as_ref(), A_PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.key.clone());
+        prover.update(&manifest::text(&rows));
+        for row in &rows {
+            match manifest::parked(row, false) {
+                Some(one) if one.recording.is_none() => whole.push(one),
+                Some(one) => parked.push(one),
+                None => {}
+            }
+        }
+    }
+    let with_recording: std::collections::HashSet<_> = parked.iter().map(|p| p.conversation.clone()).collect();
+    parked.extend(whole.into_iter().filter(|one| !with_recording.contains(&one.conversation)));
+    let proof = prover.finish(None).map_err(|error| Fault::Settings(error.to_string()))?;
+    Ok((proof, parked))
+}
+
+/// A marker's text.
+pub(crate) fn marker_text(document: &MarkerDocument<'_>) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec_pretty(document).map_err(|error| Fault::Settings(error.to_string()))
+}
+
+/// Whether two markers say the same, but for when they were written.
+pub(crate) fn same_but_for_time(one: &[u8], other: &[u8]) -> bool {
+    let undated = |text: &[u8]| {
+        let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
+        value.as_object_mut()?.remove("closedAt");
+        Some(value)
+    };
+    undated(one).is_some_and(|one| Some(one) == undated(other))
 }
