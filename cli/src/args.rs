@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
+use callvault_pipeline::reason::Reason;
 use callvault_simulator::Profile;
 use clap::{Parser, Subcommand};
 
@@ -76,6 +77,14 @@ pub(crate) enum Command {
                             Exit codes: 0 all agree, or everything was mended; 1 something differs.\n\
                             Without GENESYS_CLIENT_ID or GENESYS_SECRET_ID the source is not asked: ledger and archive alone are compared.")]
     Verify(Verify),
+    /// Open parked work again: the next export or run tries it once more
+    #[command(
+        after_help = "Examples:\n  callvault redrive --day 2026-01-31\n  callvault redrive --reason archived\n  \
+                            callvault redrive --day 2026-01-31 --reason sensitive-excluded\n  \
+                            callvault redrive --conversation 2f7bf00a-0fc2-4d6a-9b56-92238191433e\n\n\
+                            Together they narrow: only what all of them name is opened again."
+    )]
+    Redrive(Redrive),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -216,6 +225,34 @@ pub(crate) struct Verify {
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true, args = ["day", "reason", "conversation"])]
+pub(crate) struct Redrive {
+    /// Only this day, YYYY-MM-DD in TIMEZONE
+    #[arg(long, value_name = "DAY")]
+    pub(crate) day: Option<Day>,
+    /// Only what is parked for this reason
+    #[arg(long, value_name = "CODE", value_parser = reason)]
+    pub(crate) reason: Option<Reason>,
+    /// Only this conversation
+    #[arg(long, value_name = "ID")]
+    pub(crate) conversation: Option<ConversationId>,
+    /// Where the recordings are [setting ARCHIVE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    let found = Reason::ALL.iter().find(|reason| reason.code() == text);
+    found.copied().ok_or_else(|| {
+        let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        format!("expected one of {}", codes.join(", "))
+    })
 }
 
 #[derive(Debug, clap::Args)]

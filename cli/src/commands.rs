@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod login;
+pub(crate) mod redrive;
 pub(crate) mod run;
 pub(crate) mod simulator;
 pub(crate) mod status;

@@ -141,11 +141,7 @@ fn house(settings: &Settings, ledger: Arc<dyn Ledger>, archive: Arc<dyn Archive>
 
 /// An existing ledger and archive for looking at them, and the source where the settings name one.
 pub(crate) async fn look(settings: &Settings) -> Result<(House, Option<GenesysClient>), Failure> {
-    if let ArchivePlace::Folder(path) = &settings.archive
-        && !path.is_dir()
-    {
-        return Err(Failure::usage(format!("there is no archive in {}: check ARCHIVE", path.display())));
-    }
+    check_archive(settings)?;
     let cloud = Cloud::of(settings).await?;
     let ledger = look_at_ledger(settings).await?;
     let archive = open_archive(settings, &cloud).await?;
@@ -154,6 +150,23 @@ pub(crate) async fn look(settings: &Settings) -> Result<(House, Option<GenesysCl
         None => None,
     };
     Ok((house(settings, ledger, archive), client))
+}
+
+/// Makes sure that a folder that is to be compared is there: opening it would make it.
+pub(crate) fn check_archive(settings: &Settings) -> Result<(), Failure> {
+    match &settings.archive {
+        ArchivePlace::Folder(path) if !path.is_dir() => {
+            Err(Failure::usage(format!("there is no archive in {}: check ARCHIVE", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The ledger for working on it, without the source.
+pub(crate) async fn open_existing_ledger(settings: &Settings) -> Result<Arc<dyn Ledger>, Failure> {
+    // Opening makes a file where there is none: looking does not.
+    drop(look_at_ledger(settings).await?);
+    open_ledger(settings, &Cloud::of(settings).await?).await
 }
 
 async fn open_archive(settings: &Settings, cloud: &Cloud) -> Result<Arc<dyn Archive>, Failure> {

@@ -8,7 +8,7 @@ use callvault_aws::dynamodb::DynamoLedger;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use callvault_tests::ledger_contract;
@@ -116,6 +116,14 @@ impl Ledger for Forgetful {
         limit: usize,
     ) -> Result<Vec<Row>, LedgerError> {
         self.fresh().list(day, listing, after, limit).await
+    }
+
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        self.fresh().reopen(id, reopening, now).await
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        self.fresh().reopen_day(day, now).await
     }
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {

@@ -9,6 +9,7 @@
 //! | `polite` | the source is treated politely |
 //! | `calendars` | days of other zones, long ago, many, and in pieces |
 //! | `choices` | settings that choose what is exported and where it goes |
+//! | `verified` | what differs is found, and mended where it can be |
 //! | `secrets` | no secret in anything that is written |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
@@ -20,5 +21,6 @@ mod killed;
 mod polite;
 mod secrets;
 mod together;
+mod verified;
 mod voicemail;
 mod whole_days;

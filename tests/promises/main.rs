@@ -12,5 +12,6 @@ mod outcomes;
 mod properties;
 mod settings;
 mod stopping;
+mod verifying;
 mod voicemail;
 mod world;

@@ -21,6 +21,7 @@ use callvault_pipeline::stages::{
     Close, Describe, Fault as StageFault, House, LEASE, Poll, Query, Report, Shift, Submit, Upload, UploadOptions,
     Uploads,
 };
+use callvault_pipeline::verify::{Source, Verify};
 use callvault_tests::fakes::{FakeOrg, FakeSource, TestClock};
 use callvault_tests::faulty::{FaultyArchive, FaultyLedger, FaultySource, Script, Stopped};
 use futures_util::FutureExt;
@@ -140,6 +141,41 @@ impl World {
             describe: Describe { house: house.clone(), source: source.clone(), mode, kinds },
             upload: Upload { house: house.clone(), source, reader, options: UploadOptions { concurrency, chat } },
             close: Close { house, recheck: Duration::from_secs(15) },
+        }
+    }
+
+    /// The comparing of days, by a process whose calls fail by script. Nobody watches: here the archive is damaged.
+    pub(crate) fn verify(&self, sample: Option<u64>, script: &Script) -> Verify {
+        let source = Arc::new(FaultySource::new(Arc::new(self.source.clone()), script.clone()));
+        let Settings { mode, wanted, page_size, zone, .. } = self.settings.clone();
+        let house = House {
+            ledger: Arc::new(FaultyLedger::new(Arc::clone(&self.ledger), script.clone())),
+            archive: Arc::new(FaultyArchive::new(Arc::new(self.archive.clone()), script.clone())),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            layout: Arc::new(layout(zone)),
+            calendar: calendar(zone),
+            chance: Arc::new(|| 0.0),
+            shift: None,
+        };
+        let source = Source { conversations: source.clone(), recordings: source, wanted, page_size, metadata: mode };
+        Verify { house, source: Some(source), sample }
+    }
+
+    /// The same world, of which nobody has seen anything yet.
+    pub(crate) fn unseen(&self) -> Self {
+        let watch = Watch {
+            ledger: Arc::clone(&self.ledger),
+            archive: self.archive.clone(),
+            layout: layout(self.settings.zone),
+            seen: Mutex::default(),
+        };
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            archive: self.archive.clone(),
+            clock: Arc::clone(&self.clock),
+            source: self.source.clone(),
+            settings: self.settings.clone(),
+            watch: Arc::new(watch),
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod delivery;
+pub mod mending;
 pub mod numbers;
 pub mod planning;
 pub mod settling;
@@ -42,6 +43,9 @@ macro_rules! ledger_contract {
                     a_look_may_resubmit, a_look_settles_only_what_is_terminal, a_look_parks_what_has_no_row,
                     giving_up_leaves_no_recording_behind, giving_up_cuts_off_no_copy,
                     a_settlement_of_another_kind_changes_nothing;
+                mending: what_is_parked_is_opened_again, what_is_broken_goes_into_a_batch_again,
+                    a_broken_metadata_object_is_written_again, what_is_under_way_is_not_opened,
+                    a_closed_day_is_planned_without_what_is_parked;
                 numbers: counts_are_counted, nothing_is_outstanding_when_all_is_terminal, families_stay_together,
                     pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix;
                 voicemail: an_event_is_noted_once, another_leg_is_looked_for_too,

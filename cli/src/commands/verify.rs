@@ -13,8 +13,10 @@ use serde::Serialize;
 
 use super::export::refuse_unfinished;
 use crate::args;
-use crate::connect::{Given, look};
+use crate::connect::{Connected, Given, check_archive, look};
+use crate::engine::run_until_closed;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::screen;
 use crate::signals::interrupted;
 
@@ -40,20 +42,26 @@ pub(crate) async fn run(args: args::Verify, given: &Given) -> Result<ExitCode, F
         ("ARCHIVE", args.archive.as_deref()),
         ("LEDGER", args.ledger.as_deref()),
     ];
-    let need = match given.is_any_set(&OF_THE_SOURCE)? {
+    // What is mended comes from the source.
+    let need = match args.repair || given.is_any_set(&OF_THE_SOURCE)? {
         true => Need::Source,
         false => Need::Nothing,
     };
     let settings = given.settings(need, &flags)?;
     let days = args.from.through(args.to);
     let work = async {
-        let (house, client) = look(&settings).await?;
-        refuse_unfinished(&house, args.to)?;
-        compare(&settings, &house, client, &days, args.sample).await
+        match args.repair {
+            true => mend(settings, &days, &args).await,
+            false => {
+                let (house, client) = look(&settings).await?;
+                refuse_unfinished(&house, args.to)?;
+                compare(&settings, &house, client, &days, args.sample).await
+            }
+        }
     };
     let verified = tokio::select! {
         verified = Box::pin(work) => verified?,
-        () = interrupted() => return Err(Failure::stopped("interrupted: run it again")),
+        () = interrupted() => return Err(Failure::stopped("interrupted: run it again and it goes on where it was")),
     };
     if args.json {
         screen::json(&verified);
@@ -76,6 +84,40 @@ async fn compare(
         reports.push(verify.day(*day).await?);
     }
     Ok(Verified::new(reports, client.as_ref()))
+}
+
+/// Compares, makes due what can be mended, works until the days are closed, and compares those days again.
+async fn mend(settings: Settings, days: &[Day], args: &args::Verify) -> Result<Verified, Failure> {
+    check_archive(&settings)?;
+    let connected = Connected::open(settings).await?;
+    let Connected { settings, house, client } = &connected;
+    refuse_unfinished(house, args.to)?;
+    let verify = wiring::verify(settings, house, Some(client.clone()), args.sample);
+    let (mut reports, mut mending) = (Vec::with_capacity(days.len()), Vec::new());
+    for day in days {
+        let report = verify.day(*day).await?;
+        if verify.repair(&report).await? {
+            mending.push(*day);
+        }
+        reports.push(report);
+    }
+    if !mending.is_empty() {
+        let progress = Progress::new(args.json);
+        let ended = run_until_closed(&connected.stages(), &mending, &progress).await;
+        progress.finish();
+        ended?;
+    }
+    let mut mended = Vec::with_capacity(reports.len());
+    for report in reports {
+        mended.push(match mending.contains(&report.day) {
+            true => {
+                let again = verify.day(report.day).await?;
+                report.after_repair(again)
+            }
+            false => report,
+        });
+    }
+    Ok(Verified::new(mended, Some(client)))
 }
 
 impl Verified {

@@ -42,6 +42,7 @@ mod lanes;
 mod lineage;
 mod place;
 mod puts;
+mod reopening;
 pub mod schema;
 mod seen;
 mod stored;
@@ -57,7 +58,7 @@ use aws_config::SdkConfig;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
@@ -226,6 +227,14 @@ impl Ledger for DynamoLedger {
         limit: usize,
     ) -> Result<Vec<Row>, LedgerError> {
         self.list_page(day, listing, after, limit).await
+    }
+
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        self.reopen_conversation(id, reopening, now).await
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        self.reopen_closed(day, now).await
     }
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {

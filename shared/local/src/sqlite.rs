@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
 use callvault_pipeline::ledger::rows::{self, Rows};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
@@ -190,6 +190,15 @@ impl Ledger for SqliteLedger {
     ) -> Result<Vec<Row>, LedgerError> {
         let after = after.map(ToString::to_string);
         self.ask(move |table| table.list(day, listing, after.as_deref(), limit)).await
+    }
+
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        let (id, reopening) = (id.clone(), reopening.clone());
+        self.ask(move |table| rows::reopen(table, &id, &reopening, now)).await
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        self.ask(move |table| rows::reopen_day(table, day, now)).await
     }
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {

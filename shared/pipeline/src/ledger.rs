@@ -29,7 +29,7 @@ pub use row::{
 use crate::day::Day;
 use crate::facts::NewConversation;
 use crate::ids::{BatchJobId, ConversationId};
-use machine::{Delivery, Settlement};
+use machine::{Delivery, Reopening, Settlement};
 use voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 
 /// What became of a settlement.
@@ -126,6 +126,13 @@ pub trait Ledger: Send + Sync {
 
     /// When the next row is due for `stage`; `None` when none ever is.
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError>;
+
+    /// Opens a settled conversation again, with what of it is named broken. Whether there was anything to open: not
+    /// where it is unknown, under way, or of an id that cannot be asked for.
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError>;
+
+    /// Plans a closed day once more and leaves what is parked in it alone. Whether it was closed.
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError>;
 
     /// Records that voicemail was left in a conversation. Answers whether that was new, or makes something due again
     /// that was given up.

@@ -15,6 +15,7 @@
 //! | [`chat`] | dropping chat messages that are not wanted |
 //! | [`manifest`] | the day's manifest and markers |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
+//! | [`redrive`] | parked work, opened again |
 //! | [`rotation`] | a user's tokens: the four steps that renew them |
 //! | [`schedule`] | which days a schedule plans |
 //! | [`stages`] | query, submit, poll, describe, upload, close, voicemail |
@@ -34,6 +35,7 @@ pub mod ledger;
 pub mod manifest;
 pub mod reason;
 pub mod reconcile;
+pub mod redrive;
 pub mod rotation;
 pub mod schedule;
 pub mod stages;

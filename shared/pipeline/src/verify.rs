@@ -9,6 +9,7 @@
 //! | `closing` | manifest and marker |
 //! | `lost` | what the manifest names and the ledger does not |
 //! | `source` | what the source has and the ledger does not |
+//! | `repair` | what is done about it |
 //!
 //! # Cost
 //! One listing of the day's folder (a second one when something is extra), the ledger's rows of the day twice, every
@@ -17,12 +18,13 @@
 //!
 //! Memory: a page of rows, as many reads as [`AT_ONCE`], about 48 bytes for each object of one day, and the findings.
 //!
-//! Must never change anything.
+//! Comparing never changes anything; only [`Verify::repair`] does.
 
 mod closing;
 mod finding;
 mod lost;
 mod objects;
+mod repair;
 mod shelf;
 mod source;
 

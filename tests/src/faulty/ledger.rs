@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
@@ -147,6 +147,14 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
         self.script.call("ledger.list", error, self.inner.list(day, listing, after, limit)).await
     }
 
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        self.script.call("ledger.reopen", error, self.inner.reopen(id, reopening, now)).await
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        self.script.call("ledger.reopen_day", error, self.inner.reopen_day(day, now)).await
+    }
+
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {
         self.script.call("ledger.next_due", error, self.inner.next_due(stage)).await
     }
@@ -254,6 +262,14 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
         limit: usize,
     ) -> Result<Vec<Row>, LedgerError> {
         at_once(self.0.list(day, listing, after, limit))
+    }
+
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        at_once(self.0.reopen(id, reopening, now))
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        at_once(self.0.reopen_day(day, now))
     }
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {

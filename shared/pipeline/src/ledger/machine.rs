@@ -6,6 +6,7 @@
 //! | `rows` | making, claiming, planning a row |
 //! | `batches` | what a job does to its conversations and recordings |
 //! | `settling` | what a settlement does to a row and its family |
+//! | `mending` | what is done once more because somebody asked for it |
 //! | `family` | a conversation's rows together |
 //! | `voicemails` | notices and messages: made, met again, settled |
 //!
@@ -16,6 +17,7 @@
 
 mod batches;
 mod family;
+mod mending;
 mod rows;
 mod settling;
 mod voicemails;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
+pub use mending::{Reopening, reopen_day, reopen_family};
 pub use rows::{add, claim, is_left_out, is_wanted_now, plan, release, renew, reopen};
 pub use settling::settle;
 pub use voicemails::{meet, note};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::machine::{Delivery, Settlement};
+use super::machine::{Delivery, Reopening, Settlement};
 use super::rows::{self, Rows};
 use super::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use super::{Counts, Fact, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
@@ -182,6 +182,14 @@ impl Ledger for MemoryLedger {
         let table = self.table();
         let later = table.0.iter().filter(|(key, _)| **key > after).map(|(_, row)| row);
         Ok(later.filter(wanted).take(limit).cloned().collect())
+    }
+
+    async fn reopen(&self, id: &ConversationId, reopening: &Reopening, now: Timestamp) -> Result<bool, LedgerError> {
+        rows::reopen(&mut *self.table(), id, reopening, now)
+    }
+
+    async fn reopen_day(&self, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+        rows::reopen_day(&mut *self.table(), day, now)
     }
 
     async fn next_due(&self, stage: Stage) -> Result<Option<Timestamp>, LedgerError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::machine::{self, Delivery, Settlement};
+use super::machine::{self, Delivery, Reopening, Settlement};
 use super::row::{Fact, HolderId, Row, RowKey, Stage};
 use super::voicemail::{FoundVoicemail, Notice};
 use super::{LedgerError, Settled};
@@ -201,4 +201,26 @@ pub fn deliver(
     }
     rows.put(&machine::finish_batch(&batch))?;
     Ok(Settled::Done)
+}
+
+/// [`super::Ledger::reopen`].
+pub fn reopen(
+    rows: &mut impl Rows,
+    id: &ConversationId,
+    reopening: &Reopening,
+    now: Timestamp,
+) -> Result<bool, LedgerError> {
+    let reopened = machine::reopen_family(&rows.family(id)?, reopening, now);
+    for row in &reopened {
+        rows.put(row)?;
+    }
+    Ok(!reopened.is_empty())
+}
+
+/// [`super::Ledger::reopen_day`].
+pub fn reopen_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<bool, LedgerError> {
+    match rows.get(&RowKey::Day(day))?.and_then(|row| machine::reopen_day(&row, now)) {
+        Some(row) => rows.put(&row).map(|()| true),
+        None => Ok(false),
+    }
 }

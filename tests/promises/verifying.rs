@@ -1,0 +1,257 @@
+//! What differs is found by its code, and mended where it can be, wherever the mending dies.
+
+use bytes::Bytes;
+use callvault_pipeline::archive::Archive;
+use callvault_pipeline::layout::Key;
+use callvault_pipeline::ledger::{DayState, Marker};
+use callvault_pipeline::models::FileState;
+use callvault_pipeline::reason::Reason;
+use callvault_pipeline::redrive::{Narrowing, redrive};
+use callvault_pipeline::verify::DayReport;
+use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
+use callvault_tests::faulty::{Fault, How, Script, Stopped, When};
+
+use super::world::{Settings, World, at, day};
+
+const DAY: &str = "2026-01-20";
+const CALL: &str = "2026-01-20/call/a_r.ogg";
+const SUCCESS: &str = "2026-01-20/_SUCCESS";
+const MANIFEST: &str = "2026-01-20/manifest-0001.jsonl";
+
+fn call(id: &str) -> FakeConversation {
+    let recordings = vec![FakeRecording::audio("r", b"bytes"), FakeRecording::audio("s", b"others")];
+    FakeConversation::call(id, "2026-01-20T12:00:00Z", recordings)
+}
+
+async fn exported() -> World {
+    let world = World::new(FakeOrg::of(vec![call("a"), call("b")]), Settings::default());
+    world.export(&[DAY]).await;
+    assert_eq!(world.closed(DAY).await, (DayState::Closed, 1, Some(Marker::Success)));
+    world
+}
+
+fn key(text: &str) -> Key {
+    format!("test/{text}").parse().unwrap()
+}
+
+async fn put(world: &World, text: &str, content: &'static [u8]) {
+    world.archive.put_document(&key(text), "", Bytes::from_static(content)).await.unwrap();
+}
+
+async fn verified(world: &World) -> DayReport {
+    world.verify(None, &Script::quiet()).day(day(DAY)).await.unwrap()
+}
+
+fn codes(report: &DayReport) -> Vec<&'static str> {
+    report.findings.iter().map(|finding| finding.code.code()).collect()
+}
+
+/// Repairs through a script, and works until the day is closed.
+async fn mend(world: &World, script: &Script) {
+    for _ in 0..20 {
+        let verify = world.verify(None, script);
+        let report = verified(world).await;
+        let mut repair = std::pin::pin!(verify.repair(&report));
+        match script.run(repair.as_mut()).await {
+            Stopped::Done(Ok(_)) => {
+                world.unseen().export(&[DAY]).await;
+                return;
+            }
+            Stopped::Done(Err(_)) | Stopped::Killed => script.revive(),
+            Stopped::Frozen => panic!("nobody thaws here"),
+        }
+    }
+    panic!("it died 20 times");
+}
+
+#[test]
+fn a_day_as_it_was_exported_agrees() {
+    TestClock::run(async {
+        let world = exported().await;
+        let report = verified(&world).await;
+        assert_eq!(codes(&report), Vec::<&str>::new());
+        assert_eq!((report.archive.objects, report.archive.read, report.ledger.objects), (6, 6, 6));
+        let source = serde_json::to_value(&report.source).unwrap();
+        assert_eq!(source, serde_json::json!({ "conversations": 2, "metadata": 2, "recordings": 4 }));
+    });
+}
+
+#[test]
+fn a_sample_reads_so_many_and_compares_the_lengths_of_all() {
+    TestClock::run(async {
+        let world = exported().await;
+        put(&world, "2026-01-20/call/b_s.ogg", b"longer than it was").await;
+        let report = world.verify(Some(2), &Script::quiet()).day(day(DAY)).await.unwrap();
+        assert_eq!(codes(&report), ["changed-length", "marker-false"]);
+        assert_eq!(report.archive.read, 2);
+    });
+}
+
+#[test]
+fn without_a_source_ledger_and_archive_are_compared() {
+    TestClock::run(async {
+        let world = exported().await;
+        let mut verify = world.verify(None, &Script::quiet());
+        verify.source = None;
+        let report = verify.day(day(DAY)).await.unwrap();
+        assert!(report.is_ok());
+        assert_eq!(serde_json::to_value(&report.source).unwrap(), "not asked");
+    });
+}
+
+/// Each difference, made: the codes that are found, and whether all of it can be mended.
+async fn differences(world: &World, which: usize) -> (&'static [&'static str], bool) {
+    match which {
+        0 => {
+            world.archive.delete(&key(CALL)).await.unwrap();
+            (&["missing-object", "marker-false"], true)
+        }
+        1 => {
+            put(world, CALL, b"byte").await;
+            (&["changed-length", "marker-false"], true)
+        }
+        2 => {
+            put(world, CALL, b"bytez").await;
+            (&["changed-content", "marker-false"], true)
+        }
+        3 => {
+            put(world, "2026-01-20/call/x_y.ogg", b"whose").await;
+            (&["extra-object"], false)
+        }
+        4 => {
+            put(world, "2026-01-20/metadata/a.json", b"{}").await;
+            (&["changed-length", "marker-false"], true)
+        }
+        5 => {
+            put(world, MANIFEST, b"edited\n").await;
+            (&["manifest-edited"], true)
+        }
+        6 => {
+            world.archive.delete(&key(MANIFEST)).await.unwrap();
+            (&["manifest-missing"], true)
+        }
+        7 => {
+            world.archive.delete(&key(SUCCESS)).await.unwrap();
+            (&["marker-missing"], true)
+        }
+        8 => {
+            put(world, SUCCESS, b"{\"day\":\"2026-01-20\"}").await;
+            (&["marker-disagrees"], true)
+        }
+        9 => {
+            put(world, "2026-01-20/_FAILURE", b"{}").await;
+            (&["marker-both"], true)
+        }
+        10 => {
+            world.source.change(|org| org.conversations.push(call("late")));
+            (&["new-at-source"], true)
+        }
+        11 => {
+            let late = FakeRecording::audio("late", b"late bytes");
+            world.source.change(|org| org.conversations[0].recordings.push(late));
+            (&["new-at-source"], true)
+        }
+        12 => {
+            world.ledger.plan_day(day(DAY), at("2026-01-21T07:00:00Z")).await.unwrap();
+            (&["day-not-closed"], true)
+        }
+        _ => (&[], true),
+    }
+}
+
+const DIFFERENCES: usize = 13;
+
+#[test]
+fn each_difference_has_its_code_and_is_mended_where_it_can_be() {
+    for which in 0..DIFFERENCES {
+        TestClock::run(async {
+            let world = exported().await;
+            let (expected, mendable) = differences(&world, which).await;
+            let report = verified(&world).await;
+            assert_eq!(codes(&report), expected, "{which}");
+            assert!(!report.is_ok());
+            mend(&world, &Script::quiet()).await;
+            let again = verified(&world).await;
+            assert_eq!(again.is_ok(), mendable, "{which}: {:?}", again.findings);
+            let after = report.after_repair(again);
+            assert_eq!(after.is_ok(), mendable, "{which}: {:?}", after.findings);
+        });
+    }
+}
+
+#[test]
+fn what_is_damaged_is_set_aside_and_not_lost() {
+    TestClock::run(async {
+        let world = exported().await;
+        put(&world, CALL, b"bytez").await;
+        // The source has it no more: then the damaged one is all there is.
+        world.source.change(|org| {
+            org.conversations[0].recordings[0].states = vec![(at("2026-01-20T00:00:00Z"), FileState::Deleted)]
+        });
+        mend(&world, &Script::quiet()).await;
+        let aside: Vec<_> = world.recordings().into_iter().filter(|key| key.contains("/set-aside/")).collect();
+        let [aside] = &aside[..] else { panic!("{aside:?}") };
+        assert_eq!(world.object(aside).unwrap(), Bytes::from_static(b"bytez"));
+        assert_eq!(world.closed(DAY).await.2, Some(Marker::Failure));
+        assert!(world.states(DAY).await.contains(&"a/r: parked deleted".to_owned()), "{:?}", world.states(DAY).await);
+        assert!(verified(&world).await.is_ok(), "the marker says what is missing");
+    });
+}
+
+#[test]
+fn wherever_the_mending_dies_it_goes_on() {
+    for which in [0, 2, 5, 11] {
+        let calls = TestClock::run(async {
+            let (world, script) = (exported().await, Script::quiet());
+            differences(&world, which).await;
+            mend(&world, &script).await;
+            script.calls()
+        });
+        for (call, count) in calls {
+            for number in 1..=count {
+                for when in [When::Before, When::After] {
+                    TestClock::run(async {
+                        let world = exported().await;
+                        differences(&world, which).await;
+                        mend(&world, &Script::of([Fault { call, number, when, how: How::Kill }])).await;
+                        let report = verified(&world).await;
+                        assert!(report.is_ok(), "{which} {call} {number} {when:?}: {:?}", report.findings);
+                        assert_eq!(world.object(CALL).unwrap(), Bytes::from_static(b"bytes"));
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn redrive_opens_what_is_named_and_the_marker_follows() {
+    TestClock::run(async {
+        let in_state = |id: &str, state| {
+            let recordings = vec![FakeRecording::audio("r", b"bytes").in_state(state)];
+            FakeConversation::call(id, "2026-01-20T12:00:00Z", recordings)
+        };
+        let org = vec![in_state("archived", FileState::Archived), in_state("deleted", FileState::Deleted)];
+        let world = World::new(FakeOrg::of(org), Settings::default());
+        world.export(&[DAY]).await;
+        assert_eq!(world.closed(DAY).await, (DayState::Closed, 1, Some(Marker::Failure)));
+        world.source.change(|org| {
+            org.conversations[0].recordings[0].states = vec![(at("2026-01-01T00:00:00Z"), FileState::Available)]
+        });
+        let now = at("2026-01-21T12:00:00Z");
+        world.clock.until(now).await;
+        let nobody = Narrowing { reason: Some(Reason::UrlRefused), ..Narrowing::default() };
+        assert_eq!(redrive(&*world.ledger, &nobody, now).await.unwrap().conversations, 0);
+        assert_eq!(world.closed(DAY).await.0, DayState::Closed, "nothing was named");
+        let archived = Narrowing { reason: Some(Reason::Archived), ..Narrowing::default() };
+        let done = redrive(&*world.ledger, &archived, now).await.unwrap();
+        assert_eq!((done.conversations, done.left, done.days.len()), (1, 0, 1));
+        assert!(world.states(DAY).await.contains(&"deleted: parked deleted".to_owned()), "what is not named stays");
+        world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await[..2], ["archived: stored", "archived/r: stored"]);
+        assert_eq!(world.closed(DAY).await, (DayState::Closed, 2, Some(Marker::Failure)));
+        let one = |id: &str| Narrowing { day: Some(day(DAY)), conversation: id.parse().ok(), ..Narrowing::default() };
+        assert_eq!(redrive(&*world.ledger, &one("archived"), now).await.unwrap().conversations, 0, "it is stored");
+        assert_eq!(redrive(&*world.ledger, &one("deleted"), now).await.unwrap().conversations, 1);
+    });
+}
