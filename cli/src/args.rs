@@ -60,15 +60,18 @@ pub(crate) enum Command {
     /// Sign in as a user, for what needs one: voicemail
     #[command(after_help = "Examples:\n  callvault login --file user.json --region mypurecloud.ie\n  \
                             callvault login --secret callvault/user --paste\n\n\
-                            Needs an OAuth client with the grant `Code Authorization`, the redirect URI http://127.0.0.1:8910/callback,\n\
-                            the scopes voicemail and conversations, and a token duration of 172800 seconds. Its id and secret are\n\
-                            taken from the secret if it has them, else from GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, else asked\n\
-                            for. Other keys of the secret are kept. Exit codes: 0 signed in, 2 usage or settings, 3 not signed in.")]
+                            Needs an OAuth client with the grant `Code Authorization`, the redirect URI\n\
+                            http://127.0.0.1:8910/callback, the scopes voicemail and conversations, and a\n\
+                            token duration of 172800 seconds. Its id and secret are taken from the secret, if\n\
+                            it has them, else from GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, else asked for.\n\
+                            Other keys of the secret are kept.\n\n\
+                            Exit codes: 0 signed in, 2 usage or settings, 3 not signed in.")]
     Login(Login),
     /// Check one by one what callvault needs, and say what is missing
     #[command(after_help = "Examples:\n  callvault doctor\n  callvault doctor --json\n\n\
-                            Asks only questions that change nothing at the source; writes, reads and deletes one small object in the\n\
-                            archive. Exit codes: 0 nothing is missing, 1 something is, 2 settings, 3 the org cannot be reached.")]
+                            Asks only questions that change nothing at the source; writes, reads and deletes\n\
+                            one small object in the archive.\n\n\
+                            Exit codes: 0 nothing is missing, 1 something is, 2 settings, 3 the org is not reached.")]
     Doctor(Doctor),
     /// Compare source, ledger and archive of days, and mend what differs
     #[command(after_help = "Examples:\n  callvault verify --from 2026-01-01 --to 2026-01-31\n  \
