@@ -28,6 +28,8 @@ pub enum Harm {
     Refuse,
     /// It takes effect, and the connection closes without an answer.
     LoseAnswer,
+    /// It takes effect, and there is never an answer.
+    Hang,
     /// It takes effect, and the program is killed before the answer.
     Kill,
 }
@@ -157,7 +159,7 @@ impl Inner {
         match harm {
             Some(Harm::Fail) => return Ok(failed(side, 500, "InternalServerError")),
             Some(Harm::Refuse) => return Ok(failed(side, 400, "AccessDeniedException")),
-            Some(Harm::LoseAnswer | Harm::Kill) | None => {}
+            Some(Harm::LoseAnswer | Harm::Hang | Harm::Kill) | None => {}
         }
         let answered = if of_secrets {
             let (status, answer) = self.secrets.answer(&operation, &serde_json::from_slice(&body).unwrap_or_default());
@@ -173,6 +175,7 @@ impl Inner {
                 self.killed.notified().await;
                 Err("killed")
             }
+            Some(Harm::Hang) => std::future::pending().await,
             Some(_) => Err("lost"),
         }
     }
