@@ -56,3 +56,19 @@ fn of_all_fixtures_only_its_own_are_orders() {
     taken.sort();
     assert_eq!(taken, ["rotation", "rotation-assumed-role"]);
 }
+
+#[test]
+fn it_is_called_like_its_folder_and_reads_settings_that_there_are_and_no_secret() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions").join(rotate_token::FUNCTION.name);
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("name = \"{}\"", rotate_token::FUNCTION.name)));
+    for name in rotate_token::SETTINGS {
+        let known =
+            callvault_bootstrap::settings::NAMES.contains(name) || ["RESCUE_SECRET_ID", "LOG_LEVEL"].contains(name);
+        assert!(known && !callvault_bootstrap::lambda::FOR_STAND_INS.contains(name), "{name}");
+    }
+    let nothing = rotate_token::Parts::connect(|_| None).map(drop).unwrap_err();
+    assert_eq!(nothing.code, "settings");
+    assert!(nothing.message.contains("LEDGER=dynamodb:TABLE"), "{}", nothing.message);
+}
