@@ -126,6 +126,16 @@ impl Cloud {
         &self.sdk
     }
 
+    /// The org.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// How AWS's stand-in is reached.
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
     /// Its days.
     pub fn days(&self) -> &[Date] {
         &self.days

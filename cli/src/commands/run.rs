@@ -23,6 +23,9 @@ use crate::user;
 /// How often the mailboxes are read as a whole. A page of a hundred is a request: small beside what a minute allows.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 
+/// The same where one could not be read.
+const SWEEP_AGAIN: Duration = Duration::from_secs(20);
+
 /// Longest wait before what is due is looked for again, and shortest.
 const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -96,8 +99,10 @@ async fn voicemail(stage: &Voicemail, clock: &dyn Clock, stopping: &AtomicBool) 
 async fn turn(stage: &Voicemail, clock: &dyn Clock, sweep_at: &mut Timestamp) -> Result<Duration, Fault> {
     let mut report = Report::default();
     if *sweep_at <= clock.now() {
-        report += stage.sweep().await?;
-        *sweep_at = clock.now() + SWEEP_EVERY;
+        let swept = stage.sweep().await?;
+        // A mailbox that could not be read to its end is read again soon.
+        *sweep_at = clock.now() + if swept.failed == 0 { SWEEP_EVERY } else { SWEEP_AGAIN };
+        report += swept;
     }
     report += stage.run().await?;
     if report.stored + report.parked > 0 {

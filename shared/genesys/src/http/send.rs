@@ -12,6 +12,7 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::answer::{self, Answer, BodyFault, Complaint};
+use super::given::Bearer;
 use super::limiter::{later, until};
 use super::{Shared, token};
 use crate::api::ApiError;
@@ -125,6 +126,12 @@ impl<'a> Sender<'a> {
         loop {
             let (detail, at_least) = match self.attempt(operation, request).await? {
                 Attempt::Answered(answer) => return Ok(answer),
+                // A user's token that was read anew and is refused all the same: only a person, or the rotation, helps.
+                Attempt::SignedOut if signed_in_again && matches!(self.shared.bearer, Bearer::Given(_)) => {
+                    let reason =
+                        "the user's token is not accepted (401), also when it is read anew: run `callvault login`";
+                    return Err(ApiError::SignInRefused { reason: reason.to_owned() });
+                }
                 Attempt::SignedOut if signed_in_again => {
                     let detail = "401 again with a fresh token".to_owned();
                     return Err(ApiError::Unavailable { operation: operation.words, detail });

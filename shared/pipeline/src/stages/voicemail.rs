@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 use super::copying::Failed;
 use super::shift::Worked;
-use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
+use super::{Fault, House, Report, concerns_everything};
 use crate::api::{ApiError, VoicemailFormat, Voicemails};
 use crate::ids::{ConversationId, GroupId, QueueId, VoicemailId};
 use crate::ledger::machine::Settlement;
@@ -36,6 +36,9 @@ use crate::reason::Reason;
 
 /// Rows claimed by one run: so many notices share one pass over their mailbox.
 const A_RUN: usize = 64;
+
+/// The longest pause before something is looked for or copied again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What the source is not ready for is asked for this long.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -147,18 +150,24 @@ impl Voicemail {
     }
 
     async fn fail(&self, task: &Task<'_>, failed: Failed) -> Result<Report, Fault> {
-        let (row, id) = (task.row, task.message);
         match failed {
             Failed::Fault(fault) => Err(fault),
-            Failed::Hopeless(reason, detail) => self.park(row, reason, detail).await,
-            Failed::Refused(detail) if row.tries + 1 >= MOST_TRIES => self.park(row, Reason::UrlRefused, detail).await,
-            Failed::Interrupted(reason, detail) if row.tries + 1 >= MOST_TRIES => self.park(row, reason, detail).await,
-            Failed::Refused(detail) | Failed::Interrupted(_, detail) => {
-                tracing::info!(voicemail.id = %id, "voicemail {id} is put off: {detail}");
-                self.house.retry_later(row).await?;
-                Ok(Report { failed: 1, ..Report::default() })
-            }
+            Failed::Hopeless(reason, detail) => self.park(task.row, reason, detail).await,
+            Failed::Refused(detail) => self.put_off_copy(task, Reason::UrlRefused, detail).await,
+            Failed::Interrupted(reason, detail) => self.put_off_copy(task, reason, detail).await,
         }
+    }
+
+    /// A copy that failed is made again later, for a day: an hour in which the source is out of order must park nothing
+    /// that only its mailbox, and no export, would bring back.
+    async fn put_off_copy(&self, task: &Task<'_>, reason: Reason, detail: String) -> Result<Report, Fault> {
+        let (row, id) = (task.row, task.message);
+        if self.is_out_of_patience(task.fact.since) {
+            return self.park(row, reason, detail).await;
+        }
+        tracing::info!(voicemail.id = %id, "voicemail {id} is put off: {detail}");
+        self.not_yet(row, task.fact.looks, LONGEST_PAUSE, Some(detail)).await?;
+        Ok(Report { failed: 1, ..Report::default() })
     }
 
     async fn park(&self, row: &Row, reason: Reason, detail: String) -> Result<Report, Fault> {

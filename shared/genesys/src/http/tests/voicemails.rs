@@ -179,7 +179,7 @@ async fn a_token_that_stays_refused_is_given_up_without_a_refresh() {
     let server = Server::start(|_| Reply::status(401)).await;
     let keeper = Arc::new(Keeper::default());
     let error = user_of(&server, keeper.clone()).me().await.unwrap_err();
-    assert!(matches!(error, ApiError::Unavailable { .. }), "{error}");
+    assert!(matches!(&error, ApiError::SignInRefused { reason } if reason.contains("callvault login")), "{error}");
     assert_eq!((keeper.counts(), server.heard().len()), ((1, 1), 2));
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::mailbox::Pages;
 use super::sweep::found;
-use super::{Voicemail, stops_everything};
+use super::{LONGEST_PAUSE, Voicemail, stops_everything};
 use crate::api::{ApiError, Mailbox};
 use crate::ids::{ConversationId, VoicemailId};
 use crate::ledger::machine::Settlement;
@@ -20,9 +20,6 @@ use crate::stages::{Fault, LEASE, Report};
 /// A message is believed to be left at most this long before its event was sent: the longest that clocks and queues of
 /// the source are believed to be apart.
 const MARGIN: SignedDuration = SignedDuration::from_hours(1);
-
-/// The longest pause before a message is looked for again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// A notice that is looked for.
 struct Wanted<'a> {

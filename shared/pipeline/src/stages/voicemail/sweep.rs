@@ -7,11 +7,14 @@ use jiff::Timestamp;
 
 use super::mailbox::Pages;
 use super::{Voicemail, stops_everything};
-use crate::api::{ApiError, Mailbox};
+use crate::api::{ApiError, Mailbox, NextStep};
 use crate::ids::ConversationId;
 use crate::ledger::voicemail::{Caller, FoundVoicemail};
 use crate::models;
 use crate::stages::{Fault, House, Report};
+
+/// A page that cannot be read is asked for again so often, before the mailbox is left to the next sweep.
+const MOST_FAILURES: u32 = 3;
 
 impl Voicemail {
     /// Reads the mailboxes of the settings to their ends and adds the messages that have no row.
@@ -46,6 +49,7 @@ impl Voicemail {
     /// Whether there was time for all of it.
     async fn sweep_one(&self, mailbox: &Mailbox, report: &mut Report) -> Result<bool, Fault> {
         let mut pages = Pages::of(&*self.source, mailbox, self.options.page_size);
+        let mut failures = 0;
         loop {
             if self.house.has_less_than(Duration::ZERO) {
                 return Ok(false);
@@ -54,8 +58,16 @@ impl Voicemail {
                 Ok(Some(page)) => page,
                 Ok(None) => return Ok(true),
                 Err(ApiError::OutOfTime { .. }) => return Ok(false),
+                // The same page once more: all that follow it are behind it.
+                Err(error) if error.next_step() == NextStep::Later && failures < MOST_FAILURES => {
+                    tracing::info!(code = error.code(), "a page is read again: {error}");
+                    failures += 1;
+                    self.house.clock.sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
                 Err(error) => return Err(Fault::Source(error)),
             };
+            failures = 0;
             let there = page.iter().filter(|message| message.deleted != Some(true) && !message.id.is_stand_in());
             let messages: Vec<FoundVoicemail> =
                 there.map(|message| found(&self.house, mailbox, message, None)).collect();
