@@ -1,4 +1,5 @@
 //! No secret in what the functions write or answer, at the most talkative level, when everything goes wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

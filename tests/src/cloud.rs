@@ -116,16 +116,6 @@ impl Cloud {
         self
     }
 
-    /// The simulator.
-    pub fn simulator(&self) -> &Simulator {
-        &self.simulator
-    }
-
-    /// The SDK's configuration.
-    pub fn sdk(&self) -> &SdkConfig {
-        &self.sdk
-    }
-
     /// The org.
     pub fn simulator(&self) -> &Simulator {
         &self.simulator
