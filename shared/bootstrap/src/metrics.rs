@@ -53,7 +53,7 @@ pub const STAGE_FAULTS: &str = "StageFaults";
 /// How long the user's token is good for, as far as that is known.
 pub const USER_TOKEN_SECONDS_LEFT: &str = "UserTokenSecondsLeft";
 
-/// Every name.
+/// Every name that stages emit; those of tokens are in [`rotation`].
 pub const NAMES: [&str; 11] = [
     RECORDINGS_STORED,
     VOICEMAILS_STORED,
