@@ -1,5 +1,6 @@
-//! What the functions take: init time, DynamoDB units, memory. AWS is moto; the runtime API is [`runtime`].
+//! What the functions take: init time, DynamoDB units, memory, time and logs. AWS is moto; the runtime API is [`runtime`].
 
+mod day;
 mod init;
 mod pipeline;
 mod runtime;
@@ -8,8 +9,17 @@ mod upload;
 
 use crate::Outcome;
 
-pub(crate) fn measure() -> Outcome {
-    init::measure()?;
-    units::measure()?;
-    upload::measure()
+/// Measures what is `wanted`, by name.
+pub(crate) fn measure(wanted: impl Fn(&str) -> bool) -> Outcome {
+    for (name, measure) in [
+        ("aws-init", init::measure as fn() -> Outcome),
+        ("aws-units", units::measure),
+        ("aws-memory", upload::measure),
+        ("aws-day", day::measure),
+    ] {
+        if wanted(name) {
+            measure()?;
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The performance harness: prints the figures of `benches/README.md`, each beside a peer's from the same run.
 //!
-//! Usage: `callvault-benches [requests|copy|memory|ledger|aws]...`, all of them by default. Expects `callvault` beside itself
-//! (`make bench` builds both). Machines differ: read the ratios, not the seconds.
+//! Usage: `callvault-benches [requests|copy|memory|ledger|aws]...`, all of them by default; `aws` is `aws-init`, `aws-units`,
+//! `aws-memory` and `aws-day`. Expects `callvault` beside itself (`make bench` builds both). Machines differ: read the ratios, not the seconds.
 
 #![expect(clippy::print_stdout, reason = "the figures are the purpose")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -33,8 +33,5 @@ fn main() -> Outcome {
     if wanted("ledger") {
         ledger::measure()?;
     }
-    if wanted("aws") {
-        aws::measure()?;
-    }
-    Ok(())
+    aws::measure(|name| wanted("aws") || wanted(name))
 }

@@ -103,6 +103,13 @@ fn memory(process: u32, name: &str) -> u64 {
     kib.unwrap_or_default() * 1024
 }
 
+/// The time a running process has computed, by its first thread: a function has no other. Nothing for one that has ended.
+pub(crate) fn cpu(process: u32) -> Duration {
+    let told = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
+    let nanoseconds = told.split_whitespace().next().and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
 pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }

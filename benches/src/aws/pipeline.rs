@@ -11,7 +11,7 @@ use callvault_pipeline::archive::Archive;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::jobs::JobReader;
 use callvault_pipeline::ledger::{DayState, Fact, Ledger, Stage};
-use callvault_pipeline::stages::{House, Uploads};
+use callvault_pipeline::stages::{Close, House, Upload, Uploads};
 
 /// Everything the stages work with.
 pub(crate) struct Pipeline {
@@ -57,9 +57,7 @@ impl Pipeline {
     /// Plans a day and works until it is closed.
     pub(crate) async fn until_closed(&self, day: Day) -> Result<(), Box<dyn Error>> {
         self.house.ledger.plan_day(day, self.house.clock.now()).await?;
-        let upload =
-            wiring::upload(&self.settings, &self.house, Arc::clone(&self.client) as _, Arc::clone(&self.reader));
-        let close = wiring::close(&self.house, Duration::from_secs(60));
+        let (upload, close) = self.last();
         loop {
             let more = self.front().await?;
             upload.run().await?;
@@ -71,6 +69,27 @@ impl Pipeline {
                 return Ok(());
             }
         }
+    }
+
+    /// What an invocation of each function asks the ledger when there is nothing to do.
+    pub(crate) async fn look(&self) -> Result<(), Box<dyn Error>> {
+        let (upload, close) = self.last();
+        self.front().await?;
+        upload.run().await?;
+        close.run().await?;
+        // Metrics tell how old the oldest work is; the first four were asked by the front.
+        for stage in [Stage::Upload, Stage::Close] {
+            self.house.ledger.next_due(stage).await?;
+        }
+        // The upload function looks for what is due soon, too.
+        self.house.ledger.next_due(Stage::Upload).await?;
+        Ok(())
+    }
+
+    fn last(&self) -> (Upload, Close) {
+        let Self { settings, house, client, reader } = self;
+        let upload = wiring::upload(settings, house, Arc::clone(client) as _, Arc::clone(reader));
+        (upload, wiring::close(house, Duration::from_secs(60)))
     }
 
     /// Query, submit, poll and describe, once each. Answers whether one of them has something to do yet.

@@ -105,6 +105,11 @@ impl Wire {
         self.0.meter.lock().unwrap().units()
     }
 
+    /// The bytes that are kept, as AWS bills them.
+    pub fn bytes(&self) -> usize {
+        self.0.meter.lock().unwrap().bytes()
+    }
+
     /// `sdk` over this wire; pauses between retries take no time.
     pub fn over(&self, sdk: &SdkConfig) -> SdkConfig {
         sdk.to_builder()

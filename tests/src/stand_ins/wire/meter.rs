@@ -34,6 +34,11 @@ impl Meter {
         self.units
     }
 
+    /// What is billed as kept: 100 bytes more for each item than it has.
+    pub(super) fn bytes(&self) -> usize {
+        self.items.values().map(|item| size(item) + 100).sum()
+    }
+
     pub(super) fn count(&mut self, call: &Call, status: u16, answer: &Value) {
         match call.operation.as_str() {
             "PutItem" => self.put(&call.body, status),
