@@ -21,6 +21,11 @@ fn folder(scene: &Scene) -> PathBuf {
     scene.archive().join("prod").join(scene.days()[0].to_string())
 }
 
+/// Where repairs put what is damaged.
+fn aside(scene: &Scene) -> PathBuf {
+    scene.archive().join("set-aside").join("prod").join(scene.days()[0].to_string())
+}
+
 /// One recording's file.
 fn a_call(scene: &Scene) -> PathBuf {
     let mut calls: Vec<_> = std::fs::read_dir(folder(scene).join("call")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -66,7 +71,7 @@ fn what_is_harmed_is_found_and_mended() {
     flipped[bytes.len() / 2] ^= 1;
     found_and_mended(&scene, "changed-content", || std::fs::write(&call, &flipped).unwrap());
     assert_eq!(std::fs::read(&call).unwrap(), bytes);
-    let aside = std::fs::read_dir(folder(&scene).join("set-aside")).unwrap().map(|e| e.unwrap().path());
+    let aside = std::fs::read_dir(aside(&scene)).unwrap().map(|e| e.unwrap().path());
     assert!(aside.map(|path| std::fs::read(path).unwrap()).any(|content| content == flipped), "it is not lost");
 }
 
@@ -92,6 +97,10 @@ fn an_edited_manifest_is_found_and_written_anew() {
     assert_ne!(edited, text);
     found_and_mended(&scene, "manifest-edited", || std::fs::write(&manifest, &edited).unwrap());
     assert!(folder(&scene).join("manifest-0002.jsonl").exists());
+    let aside = std::fs::read_dir(aside(&scene)).unwrap().map(|e| std::fs::read_to_string(e.unwrap().path()).unwrap());
+    assert_eq!(aside.collect::<Vec<_>>(), [edited]);
+    // What is set aside is beside the days: they are as a first export makes them.
+    std::fs::remove_dir_all(scene.archive().join("set-aside")).unwrap();
     scene.equals_truth();
 }
 

@@ -189,9 +189,10 @@ fn what_is_damaged_is_set_aside_and_not_lost() {
             org.conversations[0].recordings[0].states = vec![(at("2026-01-20T00:00:00Z"), FileState::Deleted)]
         });
         mend(&world, &Script::quiet()).await;
-        let aside: Vec<_> = world.recordings().into_iter().filter(|key| key.contains("/set-aside/")).collect();
-        let [aside] = &aside[..] else { panic!("{aside:?}") };
-        assert_eq!(world.object(aside).unwrap(), Bytes::from_static(b"bytez"));
+        let objects = world.archive.objects().into_iter();
+        let aside: Vec<_> = objects.filter(|(key, _)| key.as_str().starts_with("set-aside/test/2026-01-20/")).collect();
+        let [(_, content)] = &aside[..] else { panic!("{aside:?}") };
+        assert_eq!(content, &Bytes::from_static(b"bytez"));
         assert_eq!(world.closed(DAY).await.2, Some(Marker::Failure));
         assert!(world.states(DAY).await.contains(&"a/r: parked deleted".to_owned()), "{:?}", world.states(DAY).await);
         assert!(verified(&world).await.is_ok(), "the marker says what is missing");

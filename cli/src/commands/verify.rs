@@ -51,7 +51,7 @@ pub(crate) async fn run(args: args::Verify, given: &Given) -> Result<ExitCode, F
     let days = args.from.through(args.to);
     let work = async {
         match args.repair {
-            true => mend(settings, &days, &args).await,
+            true => Box::pin(mend(settings, &days, &args)).await,
             false => {
                 let (house, client) = look(&settings).await?;
                 refuse_unfinished(&house, args.to)?;

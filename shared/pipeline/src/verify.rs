@@ -43,7 +43,7 @@ use crate::ledger::{DayFact, Fact, Marker};
 use crate::reconcile::MetadataMode;
 use crate::stages::{Fault, House};
 
-/// The folder of a day into which repairs set aside what is damaged.
+/// The folder beside all days into which repairs set aside what is damaged, below the path of its day.
 pub const SET_ASIDE: &str = "set-aside/";
 
 /// Objects and metadata read at the same time.
@@ -100,7 +100,7 @@ pub struct LedgerSide {
     pub kinds: BTreeMap<String, Tally>,
 }
 
-/// What the archive has of a day: without manifests, markers, voicemail and what was set aside.
+/// What the archive has of a day: without manifests, markers and voicemail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ArchiveSide {
     /// Objects.

@@ -1,7 +1,7 @@
 //! What is done about differences: whatever can be mended is made due once more, for the stages to do.
 //!
 //! Nothing is mended here by itself: a recording is copied by the stage that copies all of them, and proved by it. A
-//! `_SUCCESS` goes first, since it is not true. A damaged object is copied into the day's folder [`SET_ASIDE`] before it
+//! `_SUCCESS` goes first, since it is not true. A damaged object is copied into the folder [`SET_ASIDE`] before it
 //! is taken from under its key: nothing that was stored is gone should the source no longer have it, and different
 //! content never replaces an object. Rows are opened before the day is planned, so that nobody closes it between.
 //! Every step may be repeated.
@@ -73,7 +73,8 @@ impl Verify {
         let archive = &self.house.archive;
         let Some(proof) = digest(&**archive, key).await? else { return Ok(()) };
         let digits = proof.sha256.get(..DIGITS).unwrap_or_default();
-        let aside = self.house.layout.of_day(day, &format!("{SET_ASIDE}{digits}_{}", key.file_name()));
+        let folder = self.house.layout.folder(day);
+        let aside = format!("{SET_ASIDE}{folder}{digits}_{}", key.file_name()).parse::<Key>();
         let aside = aside.map_err(|error| Fault::Settings(error.to_string()))?;
         let Some(body) = archive.read(key).await? else { return Ok(()) };
         let body = body.map_err(|error| MediaError::Interrupted { detail: error.to_string() }).boxed();

@@ -14,8 +14,8 @@ use crate::layout::Key;
 use crate::ledger::Marker;
 use crate::stages::Fault;
 
-/// Folders of a day that are not of its manifest: voicemail has a proof of its own, and what repairs set aside.
-const ASIDE: [&str; 2] = ["voicemail/", super::SET_ASIDE];
+/// The folder of a day that is not of its manifest: voicemail has a proof of its own.
+const VOICEMAIL: &str = "voicemail/";
 
 /// The objects of a day that nobody has asked for yet.
 pub(super) struct Shelf {
@@ -45,13 +45,13 @@ fn name(key: &Key) -> u128 {
     digest.iter().take(16).fold(0, |name, byte| name << 8 | u128::from(*byte))
 }
 
-/// Whether an object of the day's folder is neither a file about the day nor in a folder that is not of its manifest.
+/// Whether an object of the day's folder is neither a file about the day nor voicemail.
 fn is_content(folder: &str, key: &Key) -> bool {
     let Some(name) = key.as_str().strip_prefix(folder) else { return false };
     let is_marker = [Marker::Success, Marker::Failure].iter().any(|marker| marker.file_name() == name);
     let number = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".jsonl"));
     let is_manifest = number.is_some_and(|n| n.len() >= 4 && n.bytes().all(|b| b.is_ascii_digit()));
-    !is_marker && !is_manifest && !ASIDE.iter().any(|aside| name.starts_with(aside))
+    !is_marker && !is_manifest && !name.starts_with(VOICEMAIL)
 }
 
 impl Verify {
