@@ -1,14 +1,23 @@
-//! Ledgers and archives on AWS, where AWS cannot be asked: one message, whatever is missing.
+//! Ledgers and archives on AWS, where AWS cannot be asked: one message, whatever is missing. And comparing them.
 //!
 //! What the commands do where it can be asked is in `cloud`.
 
-use callvault_tests::binary::{Callvault, callvault};
+use callvault_simulator::Options;
+use callvault_tests::binary::scene::{Scene, quick};
+use callvault_tests::binary::{Callvault, Output, callvault};
+use callvault_tests::cloud::{create_bucket, s3};
 use callvault_tests::stand_ins::moto::{Moto, unique};
+use callvault_tests::stand_ins::table;
 
 use crate::refused;
 
-const COMMANDS: [&[&str]; 3] =
-    [&["status"], &["where", "c"], &["export", "--from", "2026-01-01", "--to", "2026-01-01"]];
+const COMMANDS: [&[&str]; 5] = [
+    &["status"],
+    &["where", "c"],
+    &["export", "--from", "2026-01-01", "--to", "2026-01-01"],
+    &["verify", "--from", "2026-01-01", "--to", "2026-01-01"],
+    &["redrive", "--day", "2026-01-01"],
+];
 
 /// A command on a machine that is nothing to AWS, with an empty home.
 fn stranger(args: &[&str], home: &std::path::Path) -> Callvault {
@@ -58,4 +67,43 @@ fn a_setting_on_aws_that_is_not_used_needs_no_aws() {
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let output = stranger(&["status"], home.path()).env("LEDGER", "sqlite:none").env("ARCHIVE", "archive").run();
     refused("one machine", &output, 3, &["no ledger"]);
+}
+
+/// The same comparing over DynamoDB and S3: an object that is gone and one that is another are found and mended.
+#[test]
+fn what_differs_on_aws_is_found_and_mended() {
+    let scene = Scene::new(Options { plain: true, ..quick(6) });
+    let (moto, name) = (Moto::shared(), unique("verified"));
+    let (sdk, day) = (moto.sdk(), scene.days()[0].to_string());
+    scene.block_on(async {
+        table::create(&sdk, &name).await;
+        create_bucket(&sdk, &name).await;
+    });
+    let on_aws = |verb: &str| {
+        let mut command = scene.command(&[verb, "--from", &day, "--to", &day, "--json"]);
+        for (name, value) in moto.environment() {
+            command = command.env(name, value);
+        }
+        command.env("LEDGER", format!("dynamodb:{name}")).env("ARCHIVE", format!("s3://{name}/kept"))
+    };
+    on_aws("export").run().expect_code(0);
+    on_aws("verify").run().expect_code(0);
+    scene.block_on(async {
+        let s3 = s3(&sdk);
+        let listed = s3.list_objects_v2().bucket(&name).prefix(format!("kept/prod/{day}/call/")).send().await.unwrap();
+        let calls: Vec<&str> = listed.contents().iter().filter_map(|object| object.key()).collect();
+        s3.delete_object().bucket(&name).key(calls[0]).send().await.unwrap();
+        let other = aws_sdk_s3::primitives::ByteStream::from_static(b"other");
+        s3.put_object().bucket(&name).key(calls[1]).body(other).send().await.unwrap();
+    });
+    let codes = |output: &Output| -> Vec<String> {
+        let report = output.json();
+        let findings = report["days"][0]["findings"].as_array().unwrap().iter();
+        findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = on_aws("verify").run().expect_code(1);
+    assert_eq!(codes(&found), ["missing-object", "changed-length", "marker-false"], "{}", found.stdout);
+    let mended = on_aws("verify").args(["--repair"]).run().expect_code(0);
+    assert_eq!(codes(&mended), codes(&found), "{}", mended.stdout);
+    assert_eq!(codes(&on_aws("verify").run().expect_code(0)), Vec::<String>::new());
 }
