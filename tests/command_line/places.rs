@@ -92,11 +92,13 @@ fn a_ledger_that_is_none_could_not_go_on() {
 fn a_ledger_of_a_newer_callvault_is_left_alone() {
     let scene = plain(5, 7);
     scene.export_equals_truth();
-    Connection::open(scene.ledger()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let connection = || Connection::open(scene.ledger()).unwrap();
+    let ours: i64 = connection().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    connection().pragma_update(None, "user_version", 99).unwrap();
     for output in [scene.export().run(), scene.command(&["status"]).run(), scene.command(&["where", "c1"]).run()] {
         refused("newer", &output, 3, &["newer callvault", "99", "update"]);
     }
-    Connection::open(scene.ledger()).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    connection().pragma_update(None, "user_version", ours).unwrap();
     scene.export_equals_truth();
 }
 
