@@ -14,15 +14,24 @@ fn scene(options: Options) -> Scene {
     let scene = Scene::new(options);
     let grant = scene.simulator().grant();
     let secret = serde_json::json!({
-        "clientId": "demo", "clientSecret": "demo", "accessToken": grant["access_token"], "refreshToken": grant["refresh_token"],
+        "owner": "quality", "clientId": "demo", "clientSecret": "demo",
+        "accessToken": grant["access_token"], "refreshToken": grant["refresh_token"],
     });
     let path = scene.path("user.json");
-    std::fs::write(&path, secret.to_string()).unwrap();
+    write_secret(&scene, &secret);
     let (queues, groups) = (scene.simulator().queues().join(","), scene.simulator().groups().join(","));
     scene
         .with("VOICEMAIL_SECRET_ID", &format!("file:{}", path.display()))
         .with("VOICEMAIL_QUEUES", &queues)
         .with("VOICEMAIL_GROUPS", &groups)
+}
+
+fn write_secret(scene: &Scene, secret: &Value) {
+    std::fs::write(scene.path("user.json"), secret.to_string()).unwrap();
+}
+
+fn read_secret(scene: &Scene) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(scene.path("user.json")).unwrap()).unwrap()
 }
 
 /// What goes wrong and passes. A token that is forgotten does not: whoever keeps it has to renew it.
@@ -178,4 +187,33 @@ fn what_cannot_work_is_said_at_once() {
         .unwrap();
     let refused = scene.command(&["run"]).env("VOICEMAIL_SECRET_ID", "file:old.json").run().expect_code(3);
     assert!(!refused.stderr.contains("planted"), "{}", refused.stderr);
+}
+
+#[test]
+fn tokens_are_renewed_by_whoever_uses_them_and_never_spent_twice() {
+    let scene = scene(Options { seed: 74, ..quick(30) });
+    let mut before = read_secret(&scene);
+    // One that has ended is renewed before it is used; one that is refused, when that is seen.
+    before["expiresAt"] = "2020-01-01T00:00:00Z".into();
+    write_secret(&scene, &before);
+    let forgotten = Fault::new(FaultName::ExpiredToken).operation("voicemail-media").calls(&[3, 20]);
+    scene.simulator().set_faults([forgotten]);
+    let all = expected(&scene).len();
+    let runs = [scene.command(&["run"]).start(), scene.command(&["run"]).start()];
+    wait_for(&scene, all);
+    for run in runs {
+        run.signal("TERM");
+        run.wait().expect_code(0);
+    }
+    equals_truth(&scene);
+    let after = read_secret(&scene);
+    assert_eq!((&after["owner"], &after["clientId"]), (&before["owner"], &before["clientId"]));
+    assert!(after["accessToken"] != before["accessToken"] && after["refreshToken"] != before["refreshToken"]);
+    // What is in the file works: the next run begins with it, and with nobody.
+    scene.simulator().set_faults([]);
+    let run = scene.command(&["run"]).start();
+    assert!(run.first_line().contains("stop it with Ctrl-C"));
+    run.signal("TERM");
+    run.wait().expect_code(0);
+    assert!(!scene.path("user.json.exchanging").exists() && !scene.path("user.json.rescue").exists());
 }
