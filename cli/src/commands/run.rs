@@ -48,18 +48,24 @@ pub(crate) async fn run(given: &Given) -> Result<ExitCode, Failure> {
     client.me().await.map_err(Fault::from)?;
     let Opened { settings, house, .. } = Box::pin(Opened::open(settings)).await?;
     let stage = wiring::voicemail(&settings, &house, std::sync::Arc::new(client));
+    // Before it says that it can be stopped.
+    let told = interrupted();
     screen::line(format!("moving the voicemail of {queues} queues and {groups} groups: stop it with Ctrl-C"));
-    until_stopped(&stage, &*house.clock).await
+    until_stopped(&stage, &*house.clock, told).await
 }
 
 /// Works until it is told to stop; then ends what is under way. Told again, or after a while, it stops at once: nothing
 /// is lost, the next run goes on.
-async fn until_stopped(stage: &Voicemail, clock: &dyn Clock) -> Result<ExitCode, Failure> {
+async fn until_stopped(
+    stage: &Voicemail,
+    clock: &dyn Clock,
+    told: impl Future<Output = ()>,
+) -> Result<ExitCode, Failure> {
     let stopping = AtomicBool::new(false);
     let mut work = std::pin::pin!(voicemail(stage, clock, &stopping));
     tokio::select! {
         () = &mut work => return Ok(ExitCode::SUCCESS),
-        () = interrupted() => {}
+        () = told => {}
     }
     stopping.store(true, Ordering::Relaxed);
     tokio::select! {
