@@ -115,7 +115,7 @@ impl Connected {
     pub(crate) fn stages(&self) -> Stages {
         let Self { settings, house, client } = self;
         let source = || Arc::new(client.clone());
-        let reader = Arc::new(JobReader::new(source(), Arc::clone(&house.clock)));
+        let reader = Arc::new(JobReader::new(source(), Arc::clone(&house.ledger), Arc::clone(&house.clock)));
         Stages {
             query: wiring::query(settings, house, source()),
             submit: wiring::submit(settings, house, source()),

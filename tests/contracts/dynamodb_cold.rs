@@ -9,6 +9,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use callvault_tests::ledger_contract;
@@ -86,6 +87,14 @@ impl Ledger for Forgetful {
         now: Timestamp,
     ) -> Result<Settled, LedgerError> {
         self.fresh().deliver(job, attempt, deliveries, now).await
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        self.fresh().take_turn(job, now).await
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        self.fresh().end_turn(job, id, free).await
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {

@@ -10,6 +10,7 @@ mod histories;
 mod markers;
 mod outcomes;
 mod properties;
+mod reading;
 mod settings;
 mod stopping;
 mod verifying;

@@ -127,7 +127,7 @@ impl World {
             chance: Arc::new(|| 0.5),
             shift,
         };
-        let reader = Arc::new(JobReader::new(source.clone(), clock));
+        let reader = Arc::new(JobReader::new(source.clone(), Arc::clone(&house.ledger), clock));
         let Settings { mode, kinds, wanted, batch_size, page_size, concurrency, chat, .. } = self.settings.clone();
         Process {
             query: Query { house: house.clone(), source: source.clone(), wanted, page_size },

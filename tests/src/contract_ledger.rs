@@ -10,6 +10,7 @@ pub mod numbers;
 pub mod planning;
 pub mod settling;
 mod steps;
+pub mod turns;
 pub mod voicemail;
 
 pub use steps::{Steps, t};
@@ -46,6 +47,8 @@ macro_rules! ledger_contract {
                 mending: what_is_parked_is_opened_again, what_is_broken_goes_into_a_batch_again,
                     a_broken_metadata_object_is_written_again, what_is_under_way_is_not_opened,
                     a_closed_day_is_planned_without_what_is_parked;
+                turns: one_at_a_time_has_the_turn, one_of_many_gets_the_turn,
+                    a_turn_that_nobody_ends_is_over_by_itself;
                 numbers: counts_are_counted, nothing_is_outstanding_when_all_is_terminal, families_stay_together,
                     pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix;
                 voicemail: an_event_is_noted_once, another_leg_is_looked_for_too,

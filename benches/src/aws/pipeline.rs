@@ -43,7 +43,8 @@ impl Pipeline {
             chance: system::chance(),
             shift: None,
         };
-        let reader = Arc::new(JobReader::new(Arc::clone(&client) as _, Arc::clone(&house.clock)));
+        let reader =
+            Arc::new(JobReader::new(Arc::clone(&client) as _, Arc::clone(&house.ledger), Arc::clone(&house.clock)));
         Ok(Self { settings, house, client, reader })
     }
 

@@ -19,6 +19,7 @@
 //! | `jobs` | what spans a batch and its conversations |
 //! | `days` | planning, counting and listing |
 //! | `lineage` | which refresh token of a secret was spent |
+//! | `turns` | who reads a batch job |
 //! | `voicemails` | rows about voicemail: adding, finding, counting |
 //! | `binding` | what the ledger was made for; whether the table is one |
 //!
@@ -47,6 +48,7 @@ pub mod schema;
 mod seen;
 mod stored;
 mod table;
+mod turns;
 mod voicemails;
 
 use std::collections::HashSet;
@@ -59,6 +61,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
@@ -196,6 +199,14 @@ impl Ledger for DynamoLedger {
         now: Timestamp,
     ) -> Result<Settled, LedgerError> {
         self.deliver_all(job, attempt, deliveries, now).await
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        self.take(job, now).await
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        self.end(job, id, free).await
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {

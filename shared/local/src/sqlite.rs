@@ -10,6 +10,7 @@ mod connection;
 mod owner;
 mod schema;
 mod table;
+mod turns;
 mod whereabouts;
 
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
 use callvault_pipeline::ledger::rows::{self, Rows};
+use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
@@ -54,7 +56,10 @@ impl SqliteLedger {
         let whereabouts = Arc::<Whereabouts>::default();
         if ownership.is_alone() {
             let hints = Arc::clone(&whereabouts);
-            let released = worker.ask_blocking(move |connection| Table::new(connection, &hints).release_all(now))?;
+            let released = worker.ask_blocking(move |connection| {
+                turns::end_all(connection, now)?;
+                Table::new(connection, &hints).release_all(now)
+            })?;
             if released > 0 {
                 tracing::info!(released, "released {released} claims of a process that is gone");
             }
@@ -158,6 +163,16 @@ impl Ledger for SqliteLedger {
     ) -> Result<Settled, LedgerError> {
         let (job, deliveries) = (job.clone(), deliveries.to_vec());
         self.ask(move |table| rows::deliver(table, &job, attempt, &deliveries, now)).await
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        let job = job.clone();
+        self.worker.ask(move |connection| turns::take(connection, &job, now)).await
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        let job = job.clone();
+        self.worker.ask(move |connection| turns::end(connection, &job, id, free)).await
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {

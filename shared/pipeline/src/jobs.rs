@@ -1,7 +1,8 @@
 //! Reading batch jobs politely, and keeping the URLs they give while they are needed.
 //!
 //! URLs are secrets with a short life: they are kept in memory only, never in the ledger. Who needs one that is not
-//! here reads the job again. One job is never read twice within a second, by whatever stage.
+//! here reads the job again. One job is never read twice within a second, by whatever stage of whatever process over
+//! the same ledger: each read takes a turn there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +10,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{ApiError, Recordings, SignedUrl};
+use crate::api::{Recordings, SignedUrl};
 use crate::clock::Clock;
 use crate::ids::{BatchJobId, ConversationId, RecordingId};
+use crate::ledger::Ledger;
+use crate::ledger::turn::{Turn, TurnId};
 use crate::models::{BatchJob, BatchResult};
+use crate::stages::Fault;
 
 /// Least time between two reads of one job (genesys/api.md: polls at least a second apart), and a little for the way.
 pub const LEAST_GAP: Duration = Duration::from_millis(1_100);
+
+/// Shortest wait for somebody else's turn to end.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// URLs of this many jobs are enough to keep copies going: about 1 KB each, 100 to a job.
 const ENOUGH_JOBS: usize = 24;
@@ -46,7 +53,6 @@ type Book = HashMap<(ConversationId, RecordingId), Vec<Link>>;
 #[derive(Default)]
 struct Known {
     read_at: Option<Timestamp>,
-    asked_at: Option<Timestamp>,
     book: Option<Book>,
 }
 
@@ -85,18 +91,16 @@ impl Pace {
 /// Reads jobs.
 pub struct JobReader {
     recordings: Arc<dyn Recordings>,
+    ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
-    /// A job may have been read by a process that died just now.
-    started_at: Timestamp,
     pace: Mutex<Pace>,
     jobs: Mutex<HashMap<BatchJobId, Arc<tokio::sync::Mutex<Known>>>>,
 }
 
 impl JobReader {
     /// A reader with nothing read yet.
-    pub fn new(recordings: Arc<dyn Recordings>, clock: Arc<dyn Clock>) -> Self {
-        let started_at = clock.now();
-        Self { recordings, clock, started_at, pace: Mutex::default(), jobs: Mutex::default() }
+    pub fn new(recordings: Arc<dyn Recordings>, ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        Self { recordings, ledger, clock, pace: Mutex::default(), jobs: Mutex::default() }
     }
 
     /// When a job that was never read is worth reading, if not now.
@@ -122,8 +126,8 @@ impl JobReader {
     /// Reads a job now, or as soon as a second has passed since it was last read.
     ///
     /// # Errors
-    /// As the API answers.
-    pub async fn read(&self, job: &BatchJobId) -> Result<BatchJob, ApiError> {
+    /// [`Fault::Source`] as the API answers; [`Fault::Ledger`] when it cannot say whose turn it is.
+    pub async fn read(&self, job: &BatchJobId) -> Result<BatchJob, Fault> {
         let known = self.known(job);
         let mut known = known.lock().await;
         self.ask(job, &mut known).await
@@ -132,14 +136,14 @@ impl JobReader {
     /// The links of a recording. A job that was read after `newer_than` is not read again.
     ///
     /// # Errors
-    /// As the API answers.
+    /// As [`JobReader::read`].
     pub async fn links(
         &self,
         job: &BatchJobId,
         conversation: &ConversationId,
         recording: &RecordingId,
         newer_than: Option<Timestamp>,
-    ) -> Result<Links, ApiError> {
+    ) -> Result<Links, Fault> {
         let known = self.known(job);
         let mut known = known.lock().await;
         let fresh = known.book.is_some() && known.read_at.is_some_and(|at| newer_than.is_none_or(|than| at > than));
@@ -149,7 +153,7 @@ impl JobReader {
         }
         let key = (conversation.clone(), recording.clone());
         let links = known.book.as_ref().and_then(|book| book.get(&key)).cloned().unwrap_or_default();
-        Ok(Links { links, read_at: known.read_at.unwrap_or(self.started_at) })
+        Ok(Links { links, read_at: known.read_at.unwrap_or(Timestamp::MIN) })
     }
 
     /// Notes that a recording's URLs are no longer needed.
@@ -179,20 +183,33 @@ impl JobReader {
         known.lock().await.book = Some(book(results));
     }
 
-    async fn ask(&self, job: &BatchJobId, known: &mut Known) -> Result<BatchJob, ApiError> {
-        let last = known.asked_at.unwrap_or(self.started_at);
-        let gap = SignedDuration::try_from(LEAST_GAP).unwrap_or_default() - self.clock.now().duration_since(last);
-        if gap.is_positive() {
-            // A clock that was set back must not make this long.
-            self.clock.sleep(gap.unsigned_abs().min(LEAST_GAP)).await;
-        }
+    async fn ask(&self, job: &BatchJobId, known: &mut Known) -> Result<BatchJob, Fault> {
+        let turn = self.turn(job).await?;
         let answer = self.recordings.poll(job).await;
         let now = self.clock.now();
-        known.asked_at = Some(now);
+        if let Err(error) = self.ledger.end_turn(job, turn, now + LEAST_GAP).await {
+            // It ends by itself, and what was read counts.
+            tracing::warn!(code = error.code(), job = %job, "the turn at job {job} could not be ended: {error}");
+        }
         if answer.is_ok() {
             known.read_at = Some(now);
         }
-        answer
+        Ok(answer?)
+    }
+
+    /// Waits for the turn to read a job.
+    async fn turn(&self, job: &BatchJobId) -> Result<TurnId, Fault> {
+        loop {
+            let now = self.clock.now();
+            match self.ledger.take_turn(job, now).await? {
+                Turn::Yours(id) => return Ok(id),
+                // Somebody else's turn mostly ends long before it has to: looked for again soon.
+                Turn::NotBefore(free) => {
+                    let pause = Duration::try_from(free.duration_since(now)).unwrap_or_default();
+                    self.clock.sleep(pause.clamp(SHORTEST_WAIT, LEAST_GAP)).await;
+                }
+            }
+        }
     }
 
     fn known(&self, job: &BatchJobId) -> Arc<tokio::sync::Mutex<Known>> {
@@ -201,7 +218,7 @@ impl JobReader {
             return Arc::clone(known);
         }
         if jobs.len() >= MOST_JOBS {
-            forget_oldest(&mut jobs, self.clock.now());
+            forget_oldest(&mut jobs);
         }
         Arc::clone(jobs.entry(job.clone()).or_default())
     }
@@ -212,13 +229,11 @@ impl JobReader {
 }
 
 /// Drops the job that is needed least: one without URLs, then the one that was read longest ago; never one that somebody
-/// is reading, or that may not be read again yet.
-fn forget_oldest(jobs: &mut HashMap<BatchJobId, Arc<tokio::sync::Mutex<Known>>>, now: Timestamp) {
+/// is reading.
+fn forget_oldest(jobs: &mut HashMap<BatchJobId, Arc<tokio::sync::Mutex<Known>>>) {
     let idle = jobs.iter().filter_map(|(id, known)| {
         let known = known.try_lock().ok()?;
-        let gap = SignedDuration::try_from(LEAST_GAP).unwrap_or_default();
-        let rested = known.asked_at.is_none_or(|at| now.duration_since(at) > gap);
-        rested.then(|| (known.book.is_some(), known.asked_at, id.clone()))
+        Some((known.book.is_some(), known.read_at, id.clone()))
     });
     if let Some((_, _, least)) = idle.min() {
         jobs.remove(&least);

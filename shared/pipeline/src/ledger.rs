@@ -12,6 +12,7 @@ pub mod machine;
 pub mod memory;
 mod row;
 pub mod rows;
+pub mod turn;
 pub mod voicemail;
 
 use std::collections::HashSet;
@@ -30,6 +31,7 @@ use crate::day::Day;
 use crate::facts::NewConversation;
 use crate::ids::{BatchJobId, ConversationId};
 use machine::{Delivery, Reopening, Settlement};
+use turn::{Turn, TurnId};
 use voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 
 /// What became of a settlement.
@@ -99,6 +101,13 @@ pub trait Ledger: Send + Sync {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> Result<Settled, LedgerError>;
+
+    /// Takes the turn to read a job, until [`turn::LONGEST`] from now at the latest. Of those who ask for it at once
+    /// one gets it.
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError>;
+
+    /// Ends a turn: the next may be taken at `free`. One that was over before, and taken by somebody else, is theirs.
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError>;
 
     /// A conversation's row and those of its recordings; empty when it is not known.
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError>;

@@ -11,6 +11,7 @@ use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
@@ -115,6 +116,14 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
         now: Timestamp,
     ) -> Result<Settled, LedgerError> {
         self.script.call("ledger.deliver", error, self.inner.deliver(job, attempt, deliveries, now)).await
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        self.script.call("ledger.take_turn", error, self.inner.take_turn(job, now)).await
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        self.script.call("ledger.end_turn", error, self.inner.end_turn(job, id, free)).await
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {
@@ -232,6 +241,14 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
         now: Timestamp,
     ) -> Result<Settled, LedgerError> {
         at_once(self.0.deliver(job, attempt, deliveries, now))
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        at_once(self.0.take_turn(job, now))
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        at_once(self.0.end_turn(job, id, free))
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {

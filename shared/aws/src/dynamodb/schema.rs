@@ -10,6 +10,7 @@
 //! | a batch job | `batch/JOB` | `batch/JOB` |
 //! | what the ledger was made for | `bound` | `bound` |
 //! | the newest exchange of a secret's refresh token | `rotation/ARN` | `rotation/ARN` |
+//! | who reads a batch job now, or did just now | `turn/JOB` | `turn/JOB` |
 //!
 //! The table keeps new images in its stream; [`WAKE`] is what a filter on it looks at.
 
@@ -37,7 +38,7 @@ pub const COPY: &str = "copy";
 pub const COPY_DUE: &str = "copy_due";
 /// `upload` where this write made copies due, or due earlier. Claims do not set it.
 pub const WAKE: &str = "wake";
-/// When the table may forget the item, seconds since 1970 (time to live): finished batches only.
+/// When the table may forget the item, seconds since 1970 (time to live): finished batches, and turns.
 pub const EXPIRES: &str = "expires";
 /// What the ledger was made for, map of texts, in the item [`BOUND`].
 pub const VALUES: &str = "values";
@@ -53,3 +54,5 @@ pub const DAYS: &str = "days";
 pub const BOUND: &str = "bound";
 /// Both keys of the item that says which refresh token of a secret was spent begin like this.
 pub const ROTATION: &str = "rotation/";
+/// Both keys of the item that says who reads a batch job begin like this.
+pub const TURN: &str = "turn/";

@@ -36,7 +36,9 @@ pub struct Parts {
 impl Parts {
     /// Parts of these ports.
     pub fn new(settings: Settings, house: House, source: Option<Source>) -> Self {
-        let reader = |source: &Source| JobReader::new(Arc::clone(&source.recordings), Arc::clone(&house.clock));
+        let reader = |source: &Source| {
+            JobReader::new(Arc::clone(&source.recordings), Arc::clone(&house.ledger), Arc::clone(&house.clock))
+        };
         let reader = source.as_ref().map(|source| Arc::new(reader(source)));
         Self { settings, house, source, reader, user: None }
     }

@@ -121,6 +121,14 @@ const STEPS: &[&str] = &[
                json_extract(fact, '$.detail') AS detail
         FROM facts WHERE kind = 'voicemail';
 "#,
+    r#"
+    -- Who reads a batch job now, or did just now. Forgotten soon after.
+    CREATE TABLE turns (
+        job  TEXT NOT NULL PRIMARY KEY,
+        id   INTEGER NOT NULL,
+        over INTEGER NOT NULL   -- milliseconds since 1970
+    ) STRICT;
+"#,
 ];
 
 /// Brings the file to the newest schema.

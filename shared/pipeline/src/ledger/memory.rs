@@ -2,7 +2,7 @@
 //!
 //! It passes the same contract as the ledgers that keep something.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::machine::{Delivery, Reopening, Settlement};
 use super::rows::{self, Rows};
+use super::turn::{self, Turn, TurnId};
 use super::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use super::{Counts, Fact, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use crate::day::Day;
@@ -56,17 +57,21 @@ fn due_for(row: &Row, stage: Stage) -> Option<Timestamp> {
     row.work.as_ref().filter(|work| work.stage == stage).map(|work| work.due)
 }
 
+/// The last turn at each job, and when it is over.
+type Turns = HashMap<BatchJobId, (TurnId, Timestamp)>;
+
 /// A ledger in memory. Clones share the rows but hold claims of their own, like two processes.
 #[derive(Debug, Clone)]
 pub struct MemoryLedger {
     table: Arc<Mutex<Table>>,
+    turns: Arc<Mutex<Turns>>,
     holder: HolderId,
 }
 
 impl MemoryLedger {
     /// An empty ledger.
     pub fn new() -> Self {
-        Self { table: Arc::default(), holder: HolderId("memory".to_owned()) }
+        Self { table: Arc::default(), turns: Arc::default(), holder: HolderId("memory".to_owned()) }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -137,6 +142,24 @@ impl Ledger for MemoryLedger {
         now: Timestamp,
     ) -> Result<Settled, LedgerError> {
         rows::deliver(&mut *self.table(), job, attempt, deliveries, now)
+    }
+
+    async fn take_turn(&self, job: &BatchJobId, now: Timestamp) -> Result<Turn, LedgerError> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = turn::taken_until(turns.get(job).map(|(_, over)| *over), now) {
+            return Ok(Turn::NotBefore(until));
+        }
+        let id = turns.get(job).map_or(0, |(id, _)| id.0) + 1;
+        turns.insert(job.clone(), (TurnId(id), now + turn::LONGEST));
+        Ok(Turn::Yours(TurnId(id)))
+    }
+
+    async fn end_turn(&self, job: &BatchJobId, id: TurnId, free: Timestamp) -> Result<(), LedgerError> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, over)) = turns.get_mut(job).filter(|(taken, _)| *taken == id) {
+            *over = free;
+        }
+        Ok(())
     }
 
     async fn conversation(&self, id: &ConversationId) -> Result<Vec<Row>, LedgerError> {

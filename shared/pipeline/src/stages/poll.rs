@@ -106,8 +106,10 @@ impl Poll {
         }
         match self.reader.read(job).await {
             Ok(answer) => self.judge(row, job, batch, &answer).await,
-            Err(error @ ApiError::OutOfTime { .. }) => Err(Fault::Source(error)),
-            Err(error) => self.unread(row, job, error).await,
+            Err(Fault::Source(error)) if !matches!(error, ApiError::OutOfTime { .. }) => {
+                self.unread(row, job, error).await
+            }
+            Err(fault) => Err(fault),
         }
     }
 

@@ -202,14 +202,15 @@ impl Upload {
 
     async fn links(&self, task: &Task<'_>, newer_than: Option<jiff::Timestamp>) -> Result<Links, Failed> {
         let links = self.reader.links(task.job, task.conversation, task.recording, newer_than).await;
-        links.map_err(|error: ApiError| {
-            if concerns_everything(&error) || matches!(error, ApiError::OutOfTime { .. }) {
+        links.map_err(|fault| match fault {
+            Fault::Source(error) if concerns_everything(&error) || matches!(error, ApiError::OutOfTime { .. }) => {
                 Failed::Fault(Fault::Source(error))
-            } else if error.next_step() == NextStep::GiveUp {
-                Failed::Refused(format!("its job is lost ({})", error.code()))
-            } else {
-                Failed::Interrupted(Reason::SourceUnavailable, error.to_string())
             }
+            Fault::Source(error) if error.next_step() == NextStep::GiveUp => {
+                Failed::Refused(format!("its job is lost ({})", error.code()))
+            }
+            Fault::Source(error) => Failed::Interrupted(Reason::SourceUnavailable, error.to_string()),
+            fault => Failed::Fault(fault),
         })
     }
 
