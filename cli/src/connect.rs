@@ -117,7 +117,7 @@ impl Connected {
         let source = || Arc::new(client.clone());
         let reader = Arc::new(JobReader::new(source(), Arc::clone(&house.ledger), Arc::clone(&house.clock)));
         Stages {
-            query: wiring::query(settings, house, source()),
+            query: wiring::query(settings, house, source(), source()),
             submit: wiring::submit(settings, house, source()),
             poll: wiring::poll(settings, house, Arc::clone(&reader), Uploads::Here),
             describe: wiring::describe(settings, house, source()),

@@ -2,6 +2,7 @@
 
 use callvault_pipeline::ledger::{DayState, Marker};
 use callvault_pipeline::models::FileState;
+use callvault_pipeline::reconcile::MetadataMode;
 use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
 use callvault_tests::faulty::{Fault, How, Script, When};
 
@@ -40,24 +41,97 @@ fn a_late_conversation_opens_the_day_and_the_next_generation_closes_it() {
     });
 }
 
+/// Recordings that come when the day is closed already: to a conversation that is stored, and to one that had none.
+async fn with_late_recordings() -> World {
+    let world = World::new(FakeOrg::of(vec![call("a"), empty("b")]), Settings::default());
+    world.export(&[DAY]).await;
+    assert_eq!(world.closed(DAY).await, (DayState::Closed, 1, Some(Marker::Success)));
+    world.clock.until(at("2026-01-22T06:00:00Z")).await;
+    world.source.change(|org| {
+        for (conversation, bytes) in org.conversations.iter_mut().zip([b"a's late", b"b's late"]) {
+            conversation.recordings.push(FakeRecording::audio("late", bytes));
+        }
+    });
+    world
+}
+
+fn empty(id: &str) -> FakeConversation {
+    FakeConversation { recordings: Vec::new(), recorded: false, ..call(id) }
+}
+
+#[test]
+fn late_recordings_of_known_conversations_open_the_day_too() {
+    TestClock::run(async {
+        let world = with_late_recordings().await;
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.closed(DAY).await, (DayState::Closed, 2, Some(Marker::Success)));
+        let all = ["a: stored", "a/late: stored", "a/r: stored", "b: stored", "b/late: stored"];
+        assert_eq!(world.states(DAY).await, all);
+        assert_eq!(script.count("source.open"), 2, "what is there is not copied again");
+    });
+}
+
+#[test]
+fn without_metadata_only_what_is_said_to_be_recorded_now_is_asked_for() {
+    TestClock::run(async {
+        let settings = Settings { mode: MetadataMode::Analytics, ..Settings::default() };
+        let world = World::new(FakeOrg::of(vec![call("a"), empty("b")]), settings);
+        world.export(&[DAY]).await;
+        world.clock.until(at("2026-01-22T06:00:00Z")).await;
+        world.source.change(|org| {
+            org.conversations[1].recorded = true;
+            org.conversations[1].recordings.push(FakeRecording::audio("late", b"late"));
+        });
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "b: stored", "b/late: stored"]);
+        assert_eq!(script.count("source.metadata"), 0);
+    });
+}
+
+#[test]
+fn who_repeats_an_export_at_once_asks_no_more_than_what_is_left_of_it() {
+    TestClock::run(async {
+        let world = World::new(FakeOrg::of(vec![call("a"), empty("b")]), Settings::default());
+        world.export(&[DAY]).await;
+        assert_eq!(world.export(&[DAY]).await.count("source.metadata"), 0);
+    });
+}
+
 #[test]
 fn wherever_the_process_dies_of_it_the_marker_goes_before_the_row_comes() {
     // The watch of the world looks after every call; here every call of the second run is the last one once.
     let calls = TestClock::run(async { with_late().await.export(&[DAY]).await.calls() });
-    for (call, count) in calls {
-        for number in 1..=count {
-            for when in [When::Before, When::After] {
-                TestClock::run(async {
-                    let world = with_late().await;
-                    let script = Script::of([Fault { call, number, when, how: How::Kill }]);
-                    world.export_through(&[DAY], &script).await;
-                    assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{call} {number} {when:?}");
-                    assert_eq!(world.recordings().len(), 2);
-                    assert_eq!(world.json("2026-01-20/_SUCCESS")["counts"]["conversations"], 2);
-                });
-            }
-        }
+    for fault in each(calls) {
+        TestClock::run(async {
+            let world = with_late().await;
+            world.export_through(&[DAY], &Script::of([fault])).await;
+            assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{fault:?}");
+            assert_eq!(world.recordings().len(), 2);
+            assert_eq!(world.json("2026-01-20/_SUCCESS")["counts"]["conversations"], 2);
+        });
     }
+}
+
+#[test]
+fn wherever_the_process_dies_of_a_late_recording_it_comes_all_the_same() {
+    let calls = TestClock::run(async { with_late_recordings().await.export(&[DAY]).await.calls() });
+    for fault in each(calls) {
+        TestClock::run(async {
+            let world = with_late_recordings().await;
+            world.export_through(&[DAY], &Script::of([fault])).await;
+            assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{fault:?}");
+            assert_eq!(world.recordings().len(), 3, "{fault:?}");
+        });
+    }
+}
+
+/// Every call, the last one before and after it was made.
+fn each(calls: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<Fault> {
+    let faults = calls.into_iter().flat_map(|(call, count)| {
+        let numbers = (1..=count).flat_map(|number| [(number, When::Before), (number, When::After)]);
+        numbers.map(move |(number, when)| Fault { call, number, when, how: How::Kill })
+    });
+    faults.collect()
 }
 
 #[test]

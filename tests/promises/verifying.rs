@@ -1,7 +1,10 @@
 //! What differs is found by its code, and mended where it can be, wherever the mending dies.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use callvault_pipeline::archive::Archive;
+use callvault_pipeline::clock::Clock;
 use callvault_pipeline::layout::Key;
 use callvault_pipeline::ledger::{DayState, Marker};
 use callvault_pipeline::models::FileState;
@@ -9,7 +12,7 @@ use callvault_pipeline::reason::Reason;
 use callvault_pipeline::redrive::{Narrowing, redrive};
 use callvault_pipeline::verify::DayReport;
 use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
-use callvault_tests::faulty::{Fault, How, Script, Stopped, When};
+use callvault_tests::faulty::{Fault, FaultyLedger, How, Script, Stopped, When};
 
 use super::world::{Settings, World, at, day};
 
@@ -220,6 +223,52 @@ fn wherever_the_mending_dies_it_goes_on() {
                         assert_eq!(world.object(CALL).unwrap(), Bytes::from_static(b"bytes"));
                     });
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn wherever_redrive_dies_it_may_be_repeated_and_the_marker_is_true() {
+    let parked = || async {
+        let gone = |id: &str| {
+            let recordings = vec![FakeRecording::audio("r", b"bytes").in_state(FileState::Archived)];
+            FakeConversation::call(id, "2026-01-20T12:00:00Z", recordings)
+        };
+        let world = World::new(FakeOrg::of(vec![gone("a"), gone("b")]), Settings::default());
+        world.export(&[DAY]).await;
+        world.source.change(|org| {
+            for conversation in &mut org.conversations {
+                conversation.recordings[0].states = vec![(at("2026-01-01T00:00:00Z"), FileState::Available)];
+            }
+        });
+        world.clock.until(at("2026-01-21T12:00:00Z")).await;
+        world
+    };
+    let narrowing = Narrowing { reason: Some(Reason::Archived), ..Narrowing::default() };
+    let calls = TestClock::run(async {
+        let (world, script) = (parked().await, Script::quiet());
+        let ledger = FaultyLedger::new(Arc::clone(&world.ledger), script.clone());
+        redrive(&ledger, &narrowing, world.clock.now()).await.unwrap();
+        script.calls()
+    });
+    for (call, count) in calls {
+        for number in 1..=count {
+            for when in [When::Before, When::After] {
+                TestClock::run(async {
+                    let world = parked().await;
+                    let script = Script::of([Fault { call, number, when, how: How::Kill }]);
+                    let ledger = FaultyLedger::new(Arc::clone(&world.ledger), script.clone());
+                    let mut work = std::pin::pin!(redrive(&ledger, &narrowing, world.clock.now()));
+                    assert!(matches!(script.run(work.as_mut()).await, Stopped::Killed));
+                    // Somebody works off what is due before it is repeated.
+                    let days = [day(DAY)];
+                    world.process(&Script::quiet()).work(&world, &days).await.unwrap();
+                    redrive(&*world.ledger, &narrowing, world.clock.now()).await.unwrap();
+                    world.process(&Script::quiet()).work(&world, &days).await.unwrap();
+                    assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{call} {number} {when:?}");
+                    assert_eq!(world.json("2026-01-20/_SUCCESS")["counts"]["stored"], 2, "{call} {number} {when:?}");
+                });
             }
         }
     }

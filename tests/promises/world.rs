@@ -18,8 +18,8 @@ use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{DayState, Fact, Ledger, Listing, Marker, Row, Stage};
 use callvault_pipeline::reconcile::MetadataMode;
 use callvault_pipeline::stages::{
-    Close, Describe, Fault as StageFault, House, LEASE, Poll, Query, Report, Shift, Submit, Upload, UploadOptions,
-    Uploads,
+    Close, Describe, Fault as StageFault, House, LEASE, Late, Poll, Query, Report, Shift, Submit, Upload,
+    UploadOptions, Uploads,
 };
 use callvault_pipeline::verify::{Source, Verify};
 use callvault_tests::fakes::{FakeOrg, FakeSource, TestClock};
@@ -130,7 +130,13 @@ impl World {
         let reader = Arc::new(JobReader::new(source.clone(), Arc::clone(&house.ledger), clock));
         let Settings { mode, kinds, wanted, batch_size, page_size, concurrency, chat, .. } = self.settings.clone();
         Process {
-            query: Query { house: house.clone(), source: source.clone(), wanted, page_size },
+            query: Query {
+                house: house.clone(),
+                source: source.clone(),
+                wanted,
+                page_size,
+                late: Late { source: source.clone(), mode },
+            },
             submit: Submit { house: house.clone(), source: source.clone(), batch_size },
             poll: Poll {
                 house: house.clone(),

@@ -22,7 +22,8 @@ macro_rules! ledger_contract {
     ($name:ident, $make:path) => {
         mod $name {
             $crate::ledger_contract!(@each $make;
-                planning: a_new_day_is_due_for_query, a_day_under_way_is_left_as_it_is, a_waiting_day_waits_no_longer,
+                planning: a_new_day_is_due_for_query, a_day_under_way_is_left_as_it_is, an_open_day_is_found_anew_when_that_was_long_ago,
+                    a_waiting_day_waits_no_longer,
                     a_closed_day_is_opened_again_with_what_is_parked, what_cannot_be_asked_for_stays_parked,
                     conversations_are_added_once, conversations_know_their_day, left_out_and_unreadable_have_no_work,
                     days_are_listed_in_order, a_day_is_opened_and_closed;

@@ -96,7 +96,7 @@ impl Pipeline {
     /// Query, submit, poll and describe, once each. Answers whether one of them has something to do yet.
     async fn front(&self) -> Result<bool, Box<dyn Error>> {
         let Self { settings, house, client, reader } = self;
-        wiring::query(settings, house, Arc::clone(client) as _).run().await?;
+        wiring::query(settings, house, Arc::clone(client) as _, Arc::clone(client) as _).run().await?;
         wiring::submit(settings, house, Arc::clone(client) as _).run().await?;
         wiring::poll(settings, house, Arc::clone(reader), Uploads::Elsewhere).run().await?;
         wiring::describe(settings, house, Arc::clone(client) as _).run().await?;

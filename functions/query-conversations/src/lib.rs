@@ -27,6 +27,7 @@ pub const SETTINGS: &[&str] = &[
     "RESCAN_DAYS",
     "QUEUE_IDS",
     "REQUIRE_AGENT",
+    "METADATA",
     "PAGE_SIZE",
 ];
 
@@ -50,7 +51,9 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     if let (Some(first), Some(last)) = (planned.first(), planned.last()) {
         tracing::info!(days = planned.len(), "planned {} days, {first} to {last}", planned.len());
     }
-    let query = wiring::query(&work.parts().settings, &work.house, work.source()?.conversations.clone());
+    let source = work.source()?;
+    let (conversations, recordings) = (source.conversations.clone(), source.recordings.clone());
+    let query = wiring::query(&work.parts().settings, &work.house, conversations, recordings);
     work.repeat(async || query.run().await).await?;
     let mut outcome = work.outcome();
     outcome["planned"] = json!(planned);

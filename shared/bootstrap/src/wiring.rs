@@ -6,15 +6,21 @@ use std::time::Duration;
 use callvault_pipeline::api::{Conversations, Recordings, Voicemails};
 use callvault_pipeline::jobs::JobReader;
 use callvault_pipeline::stages::{
-    Close, Describe, House, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail, VoicemailOptions,
+    Close, Describe, House, Late, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail, VoicemailOptions,
 };
 use callvault_pipeline::verify::{Source, Verify};
 
 use crate::settings::{Settings, VoicemailSettings};
 
 /// The query stage.
-pub fn query(settings: &Settings, house: &House, source: Arc<dyn Conversations>) -> Query {
-    Query { house: house.clone(), source, wanted: settings.wanted.clone(), page_size: settings.page_size }
+pub fn query(
+    settings: &Settings,
+    house: &House,
+    source: Arc<dyn Conversations>,
+    recordings: Arc<dyn Recordings>,
+) -> Query {
+    let late = Late { source: recordings, mode: settings.metadata };
+    Query { house: house.clone(), source, wanted: settings.wanted.clone(), page_size: settings.page_size, late }
 }
 
 /// The submit stage.

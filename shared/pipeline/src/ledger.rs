@@ -55,8 +55,9 @@ pub enum Listing {
 /// Keeps the rows. Every method is atomic as seen from the others.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Plans a day: a new one is due for query now, a closed one is due again (its parked conversations too), one
-    /// that is under way is left as it is but no longer waits. Returns its row.
+    /// Plans a day: a new one is due for query now; a closed one is due again, and one that waits to be closed since it
+    /// was queried long ago ([`machine::RECENT`]), their parked conversations too; any other that is under way is left as
+    /// it is but no longer waits. Returns its row.
     async fn plan_day(&self, day: Day, now: Timestamp) -> Result<Row, LedgerError>;
 
     /// Those of `ids` that have a row, under `day` or a day beside it, and were not left out by settings. A conversation

@@ -113,7 +113,8 @@ fn drop_unnamed(steps: &mut Vec<(RecordingId, Kind, Step)>, unnamed: usize) {
     }
 }
 
-fn is_unnamed(id: &RecordingId) -> bool {
+/// Whether a result came without an id, and the recording got one by its place.
+pub(crate) fn is_unnamed(id: &RecordingId) -> bool {
     id.as_str().starts_with("unnamed-")
 }
 

@@ -101,6 +101,10 @@ async fn reopen(
     now: Timestamp,
     done: &mut Redriven,
 ) -> Result<(), LedgerError> {
+    if !done.days.contains(&day) {
+        // Before the first of them and after the last: whoever dies in between leaves a day that is closed anew.
+        ledger.reopen_day(day, now).await?;
+    }
     if ledger.reopen(id, &Reopening::Parked, now).await? {
         done.conversations += 1;
         done.days.insert(day);

@@ -6,6 +6,7 @@
 mod close;
 mod copying;
 mod describe;
+mod late;
 mod poll;
 mod query;
 mod report;
@@ -22,6 +23,8 @@ use jiff::Timestamp;
 pub use close::Close;
 pub(crate) use close::{marker_text, same_but_for_time, survey};
 pub use describe::Describe;
+pub use late::Late;
+pub(crate) use late::unknown;
 pub use poll::{Poll, Uploads};
 pub use query::Query;
 pub use report::Report;

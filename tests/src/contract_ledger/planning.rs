@@ -29,6 +29,30 @@ pub async fn a_day_under_way_is_left_as_it_is(ledger: &dyn Ledger) {
     assert_eq!((day_fact(&open).state, due(&open)), (DayState::Open, Some((Stage::Close, t(3)))));
 }
 
+/// What was found of it may be days old: then it is found anew before it is closed, with what is parked.
+pub async fn an_open_day_is_found_anew_when_that_was_long_ago(ledger: &dyn Ledger) {
+    ledger.plan_day(day(), t(0)).await.unwrap();
+    ledger.found(&["a"], 0).await;
+    let row = ledger.claimed_one(Stage::Submit, 0).await;
+    ledger.settled(&row, Settlement::GivenUp(Reason::Archived), 1).await;
+    let claim = ledger.claimed_one(Stage::Query, 1).await;
+    ledger.settled(&claim, Settlement::Compared(conversation("a")), 1).await;
+    assert_eq!(day_fact(&ledger.day(day()).await.unwrap().unwrap()).compared, Some(conversation("a")));
+    ledger.settled(&claim, Settlement::Queried, 2).await;
+    let open = ledger.plan_day(day(), t(3602)).await.unwrap();
+    assert_eq!(due(&open), Some((Stage::Close, t(2))), "just queried");
+    assert_eq!(ledger.state(&conversation("a")).await, "parked");
+    let anew = ledger.plan_day(day(), t(3603)).await.unwrap();
+    assert_eq!((day_fact(&anew).state, due(&anew)), (DayState::Planned, Some((Stage::Query, t(3603)))));
+    assert_eq!(day_fact(&anew).compared, None);
+    assert_eq!(ledger.state(&conversation("a")).await, "delivered");
+    let claim = ledger.claimed_one(Stage::Query, 3604).await;
+    ledger.settled(&claim, Settlement::Queried, 3604).await;
+    let closing = ledger.claimed_one(Stage::Close, 3604).await;
+    let held = ledger.plan_day(day(), t(9000)).await.unwrap();
+    assert_eq!(held, closing, "whoever closes it keeps it");
+}
+
 /// One that failed and was put off is due now.
 pub async fn a_waiting_day_waits_no_longer(ledger: &dyn Ledger) {
     ledger.plan_day(day(), t(0)).await.unwrap();

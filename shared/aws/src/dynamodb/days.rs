@@ -16,10 +16,11 @@ use super::{DynamoLedger, schema};
 const A_LOOK: usize = 200;
 
 impl DynamoLedger {
-    /// A closed day's parked conversations first: while it is closed, planning it again opens them again.
+    /// The parked conversations of a day that is to be found anew first: until it is planned, planning it again opens them
+    /// again.
     pub(super) async fn plan(&self, day: Day, now: Timestamp) -> Result<Row, LedgerError> {
         let place = Place::day(day);
-        if self.read(&place).await?.head().is_some_and(Row::is_terminal) {
+        if self.read(&place).await?.head().is_some_and(|row| machine::is_found_anew(row, now)) {
             let parked = self.parked(day).await?;
             let mut reopening = Vec::with_capacity(parked.len());
             for place in &parked {

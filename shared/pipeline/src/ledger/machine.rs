@@ -25,10 +25,12 @@ mod words;
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
 pub use mending::{Reopening, reopen_day, reopen_family};
-pub use rows::{add, claim, is_left_out, is_wanted_now, plan, release, renew, reopen};
+pub use rows::{add, claim, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen};
 pub use settling::settle;
 pub use voicemails::{meet, note};
 pub use words::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
@@ -43,6 +45,10 @@ pub const MOST_LOSSES: u32 = 16;
 
 /// A conversation whose recording is still uploading is looked at this often before that is parked.
 pub const MOST_LOOKS: u32 = 4;
+
+/// What the source was asked less long ago than this is not asked again because a day is planned once more: whoever
+/// repeats an export at once wants what is left of it.
+pub const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
 /// A recording that waits for its conversation's other recordings is looked at again after this, should its wake-up
 /// have been lost.

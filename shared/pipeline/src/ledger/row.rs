@@ -55,7 +55,8 @@ impl Stage {
 }
 
 /// A row's key. Its text is what ledgers sort by: a conversation stands before its recordings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum RowKey {
     /// A day.
     Day(Day),
@@ -123,6 +124,20 @@ impl FromStr for RowKey {
             },
             _ => Err(wrong(())),
         }
+    }
+}
+
+impl From<RowKey> for String {
+    fn from(key: RowKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for RowKey {
+    type Error = <Self as FromStr>::Err;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -243,6 +258,9 @@ pub struct DayFact {
     pub manifest: Option<StoredObject>,
     /// When its conversations were last found.
     pub queried_at: Option<Timestamp>,
+    /// While it is queried once more: up to this row its settled conversations were compared with the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<RowKey>,
     /// When its marker was written.
     pub closed_at: Option<Timestamp>,
 }

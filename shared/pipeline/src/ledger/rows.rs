@@ -40,7 +40,7 @@ pub trait Rows {
 /// [`super::Ledger::plan_day`].
 pub fn plan_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<Row, LedgerError> {
     let existing = rows.get(&RowKey::Day(day))?;
-    if existing.as_ref().is_some_and(Row::is_terminal) {
+    if existing.as_ref().is_some_and(|row| machine::is_found_anew(row, now)) {
         for parked in rows.parked_conversations(day)? {
             if let Some(row) = machine::reopen(&parked, now) {
                 rows.put(&row)?;

@@ -1,16 +1,19 @@
-//! Query: pages the conversations of a day and puts every one of them into the ledger.
+//! Query: pages the conversations of a day and puts every one of them into the ledger. In a day that was queried before, it
+//! also finds what came late to those that are known.
 //!
-//! Must never touch a recording, and never add a conversation to a day whose `_SUCCESS` still stands.
+//! Must never touch a recording, and never add or open a conversation in a day whose `_SUCCESS` still stands.
 
 use std::sync::Arc;
 
 use callvault_genesys::pages::Pages;
 
+use super::late::{self, Compared, Late};
 use super::shift::Worked;
 use super::{Fault, House, Report};
 use crate::api::{ApiError, ConversationQuery, Conversations, NextStep};
 use crate::day::Day;
 use crate::facts::{Intake, NewConversation, Wanted};
+use crate::ids::ConversationId;
 use crate::ledger::machine::Settlement;
 use crate::ledger::{DayFact, Fact, Marker, Row, Stage};
 
@@ -27,6 +30,8 @@ pub struct Query {
     pub wanted: Wanted,
     /// Rows a page.
     pub page_size: u32,
+    /// What came late to conversations that are known.
+    pub late: Late,
 }
 
 impl Query {
@@ -67,19 +72,53 @@ impl Query {
             ConversationQuery { window, queues: self.wanted.queues.clone(), page_size: self.page_size.clamp(1, 100) };
         let mut pages = Pages::new(&*self.source, &*self.house.clock, query);
         let (mut found, mut marker_may_stand) = (0, true);
+        let compares = Late::is_wanted(day, self.house.now());
         while let Some(page) = pages.next().await? {
             let taken: Vec<NewConversation> = page.iter().map(|found| self.wanted.take(found)).collect();
             if !self.house.still_ours(row).await? {
                 // Whoever has the day now goes on; what was added stays.
                 return Ok(found);
             }
-            if marker_may_stand && self.has_new(row.day, &taken).await? {
+            let late = if compares { self.late.recorded_since(&self.house, &taken).await? } else { Vec::new() };
+            if marker_may_stand && (!late.is_empty() || self.has_new(row.day, &taken).await?) {
                 self.reopen(row, day).await?;
                 marker_may_stand = false;
             }
             found += self.house.ledger.add_conversations(row.day, &taken, self.house.now()).await?;
+            self.open_again(row.day, &late).await?;
+        }
+        if compares {
+            self.compare(row, day, marker_may_stand).await?;
         }
         Ok(found)
+    }
+
+    /// Compares what is known with the source, page by page: cut off, it goes on after the last one.
+    async fn compare(&self, row: &Row, day: &DayFact, mut marker_may_stand: bool) -> Result<(), Fault> {
+        let mut after = day.compared.clone();
+        loop {
+            let Compared { late, last } = self.late.compare(&self.house, row, after.as_ref()).await?;
+            let Some(last) = last else { return Ok(()) };
+            if !self.house.still_ours(row).await? {
+                return Ok(());
+            }
+            if marker_may_stand && !late.is_empty() {
+                self.reopen(row, day).await?;
+                marker_may_stand = false;
+            }
+            self.open_again(row.day, &late).await?;
+            self.house.settle(row, Settlement::Compared(last.clone())).await?;
+            after = Some(last);
+        }
+    }
+
+    /// Opens conversations to which a recording came late.
+    async fn open_again(&self, day: Day, late: &[ConversationId]) -> Result<(), Fault> {
+        for id in late {
+            let opened = self.house.ledger.reopen(id, &late::reopening(), self.house.now()).await?;
+            tracing::info!(%day, conversation.id = %id, opened, "a recording came late to {id}");
+        }
+        Ok(())
     }
 
     async fn has_new(&self, day: Day, page: &[NewConversation]) -> Result<bool, Fault> {

@@ -11,11 +11,11 @@ use super::{AT_ONCE, DayReport, Finding, FindingCode, Source, Verify};
 use crate::api::ConversationQuery;
 use crate::day::Day;
 use crate::facts::{Intake, NewConversation};
-use crate::ids::ConversationId;
-use crate::ledger::{Row, RowKey};
+use crate::ids::{ConversationId, RecordingId};
+use crate::ledger::RowKey;
 use crate::reason::Reason;
-use crate::reconcile::{MetadataMode, id_of};
-use crate::stages::{Fault, concerns_everything};
+use crate::reconcile::MetadataMode;
+use crate::stages::{Fault, concerns_everything, unknown};
 
 /// What the source was asked, and said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -107,15 +107,11 @@ impl Verify {
                 return Ok((None, vec![finding]));
             }
         };
-        let is_known = |row: &Row, wanted| matches!(&row.key, RowKey::Recording(_, known) if *known == wanted);
-        let mut findings = Vec::new();
-        for recording in listed.iter().map(id_of) {
-            if !family.iter().any(|row| is_known(row, recording.clone())) {
-                let finding = Finding::new(FindingCode::NewAtSource, "a recording that the ledger does not have");
-                findings.push(finding.of(&id, Some(&recording)));
-            }
-        }
-        Ok((Some(listed.len() as u64), findings))
+        let new = |recording: &RecordingId| {
+            let finding = Finding::new(FindingCode::NewAtSource, "a recording that the ledger does not have");
+            finding.of(&id, Some(recording))
+        };
+        Ok((Some(listed.len() as u64), unknown(&family, &listed).iter().map(new).collect()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making, claiming and planning a single row.
 
-use super::{MOST_LOOKS, MOST_RESUBMISSIONS};
+use super::{MOST_LOOKS, MOST_RESUBMISSIONS, RECENT};
 use crate::day::Day;
 use crate::facts::Intake;
 use crate::facts::NewConversation;
@@ -49,27 +49,39 @@ pub fn plan(day: Day, existing: Option<&Row>, now: Timestamp) -> Row {
                 marker: None,
                 manifest: None,
                 queried_at: None,
+                compared: None,
                 closed_at: None,
             }),
         },
         Some(row) => {
+            let anew = is_found_anew(row, now);
             let mut row = row.clone();
             if let Fact::Day(fact) = &mut row.fact {
-                match fact.state {
-                    DayState::Closed => {
-                        fact.state = DayState::Planned;
-                        row.tries = 0;
-                        row.work = due(Stage::Query);
-                    }
-                    DayState::Planned | DayState::Open => {
-                        if let Some(work) = row.work.as_mut().filter(|work| work.holder.is_none()) {
-                            work.due = work.due.min(now);
-                            row.tries = 0;
-                        }
-                    }
+                if anew {
+                    fact.state = DayState::Planned;
+                    fact.compared = None;
+                    row.tries = 0;
+                    row.work = due(Stage::Query);
+                } else if let Some(work) = row.work.as_mut().filter(|work| work.holder.is_none()) {
+                    work.due = work.due.min(now);
+                    row.tries = 0;
                 }
             }
             row
+        }
+    }
+}
+
+/// Whether planning a day has its conversations found anew, and what is parked of them opened again: it is closed, or it
+/// waits to be closed and was queried longer than [`RECENT`] ago.
+pub fn is_found_anew(row: &Row, now: Timestamp) -> bool {
+    let Fact::Day(fact) = &row.fact else { return false };
+    match fact.state {
+        DayState::Planned => false,
+        DayState::Closed => true,
+        DayState::Open => {
+            let free = row.work.as_ref().is_none_or(|work| work.holder.is_none());
+            free && fact.queried_at.is_none_or(|queried| now.duration_since(queried) > RECENT)
         }
     }
 }

@@ -48,10 +48,15 @@ fn settle_day(row: &Row, fact: &DayFact, settlement: &Settlement, now: Timestamp
         Settlement::Queried => {
             fact.state = DayState::Open;
             fact.queried_at = Some(now);
+            fact.compared = None;
             Some(Work { stage: Stage::Close, due: now, holder: None })
         }
         Settlement::Reopened => {
             fact.marker = None;
+            row.work.clone()
+        }
+        Settlement::Compared(last) => {
+            fact.compared = Some(last.clone());
             row.work.clone()
         }
         Settlement::Closed { generation, marker, manifest } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::ConversationId;
 use crate::ids::RecordingId;
 use crate::kind::Kind;
-use crate::ledger::row::{Marker, Outcome, RecordingState, Steady, StoredObject};
+use crate::ledger::row::{Marker, Outcome, RecordingState, RowKey, Steady, StoredObject};
 use crate::ledger::voicemail::{Carried, Order};
 use crate::models::RecordingMetadata;
 use crate::reason::Reason;
@@ -25,6 +25,8 @@ pub enum Settlement {
     Queried,
     /// The marker that stood in the archive is gone: the day is open.
     Reopened,
+    /// A day's settled conversations were compared with the source up to this row. The claim goes on.
+    Compared(RowKey),
     /// A day's marker is written.
     Closed {
         /// Its generation.
