@@ -1,8 +1,9 @@
-//! The stages as loops in one process, until the wanted days are closed.
+//! The stages as loops in one process: until the wanted days are closed, or for as long as it is let.
 //!
 //! Each loop runs its stage; when there was nothing to do it waits until something is due or another stage has done
 //! something. A fault in one loop ends them all. Must never decide what a stage does.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,32 +40,57 @@ struct Loops<'a> {
 /// # Errors
 /// The first [`Fault`] of any stage.
 pub(crate) async fn run_until_closed(stages: &Stages, days: &[Day], progress: &Progress) -> Result<(), Fault> {
-    let house = &stages.close.house;
-    let loops =
-        Loops { ledger: Arc::clone(&house.ledger), clock: Arc::clone(&house.clock), progress, news: Notify::new() };
-    // Query and submit take turns: batches are filled from a whole day, not from the page that came last.
-    let front = async || {
-        let mut report = stages.query.run().await?;
-        report += stages.submit.run().await?;
-        Ok(report)
-    };
-    // Each copy is told of as it is done: one run of the stage may last as long as the export.
-    let upload = async || {
-        let done = stages.upload.run_reporting(|report| progress.add(&[Stage::Upload], report)).await?;
-        Ok(Report { claimed: done.claimed, ..Report::default() })
-    };
-    // The loops end only with a fault; closing the days ends the whole.
+    let loops = Loops::of(stages, progress);
     tokio::select! {
-        fault = loops.repeat(&[Stage::Query, Stage::Submit], front) => fault,
-        fault = loops.repeat(&[Stage::Poll], || stages.poll.run()) => fault,
-        fault = loops.repeat(&[Stage::Describe], || stages.describe.run()) => fault,
-        fault = loops.repeat(&[Stage::Upload], upload) => fault,
-        closed = loops.close(&stages.close, days) => closed,
+        fault = loops.all_but_close(stages) => fault.map(|never| match never {}),
+        closed = loops.close_until(&stages.close, days) => closed,
     }
 }
 
-impl Loops<'_> {
-    async fn repeat(&self, stages: &[Stage], run: impl AsyncFn() -> Result<Report, Fault>) -> Result<(), Fault> {
+/// Runs the stages until one of them cannot go on.
+///
+/// # Errors
+/// The first [`Fault`] of any stage.
+pub(crate) async fn run(stages: &Stages, progress: &Progress) -> Result<Infallible, Fault> {
+    let loops = Loops::of(stages, progress);
+    tokio::select! {
+        fault = loops.all_but_close(stages) => fault,
+        fault = loops.repeat(&[Stage::Close], || stages.close.run()) => fault,
+    }
+}
+
+impl<'a> Loops<'a> {
+    fn of(stages: &Stages, progress: &'a Progress) -> Self {
+        let house = &stages.close.house;
+        Self { ledger: Arc::clone(&house.ledger), clock: Arc::clone(&house.clock), progress, news: Notify::new() }
+    }
+
+    /// The loops of every stage before the last. They end only with a fault.
+    async fn all_but_close(&self, stages: &Stages) -> Result<Infallible, Fault> {
+        // Query and submit take turns: batches are filled from a whole day, not from the page that came last.
+        let front = async || {
+            let mut report = stages.query.run().await?;
+            report += stages.submit.run().await?;
+            Ok(report)
+        };
+        // Each copy is told of as it is done: one run of the stage may last as long as the export.
+        let upload = async || {
+            let done = stages.upload.run_reporting(|report| self.progress.add(&[Stage::Upload], report)).await?;
+            Ok(Report { claimed: done.claimed, ..Report::default() })
+        };
+        tokio::select! {
+            fault = self.repeat(&[Stage::Query, Stage::Submit], front) => fault,
+            fault = self.repeat(&[Stage::Poll], || stages.poll.run()) => fault,
+            fault = self.repeat(&[Stage::Describe], || stages.describe.run()) => fault,
+            fault = self.repeat(&[Stage::Upload], upload) => fault,
+        }
+    }
+
+    async fn repeat(
+        &self,
+        stages: &[Stage],
+        run: impl AsyncFn() -> Result<Report, Fault>,
+    ) -> Result<Infallible, Fault> {
         loop {
             let report = run().await?;
             self.progress.add(stages, &report);
@@ -76,7 +102,7 @@ impl Loops<'_> {
         }
     }
 
-    async fn close(&self, close: &Close, days: &[Day]) -> Result<(), Fault> {
+    async fn close_until(&self, close: &Close, days: &[Day]) -> Result<(), Fault> {
         loop {
             let report = close.run().await?;
             self.progress.add(&[Stage::Close], &report);

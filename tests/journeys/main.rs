@@ -9,6 +9,7 @@
 //! | `polite` | the source is treated politely |
 //! | `calendars` | days of other zones, long ago, many, and in pieces |
 //! | `choices` | settings that choose what is exported and where it goes |
+//! | `scheduled` | `run` exports every day, whatever stops it |
 //! | `verified` | what differs is found, and mended where it can be |
 //! | `secrets` | no secret in anything that is written |
 
@@ -19,6 +20,7 @@ mod calendars;
 mod choices;
 mod killed;
 mod polite;
+mod scheduled;
 mod secrets;
 mod together;
 mod verified;

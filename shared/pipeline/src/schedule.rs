@@ -5,7 +5,7 @@
 //!   the last that is known, however long the schedule stood still; and, further back, a gap of up to [`LONGEST_GAP`] days
 //!   between two that are known, as somebody leaves who exports a recent day by hand while the schedule stands still. A
 //!   longer gap is taken for what it mostly is: an old day that somebody wanted;
-//! - the day before that one again, if it was closed with `_FAILURE`: its check;
+//! - the day before that one again, if it was closed with `_FAILURE` and not looked at today: its check;
 //! - every closed day whose time for a further look has come, for recordings that were late: see [`Schedule::rescan_days`].
 //!
 //! Must never plan a day that is not over, nor one that is known and still under way.
@@ -95,10 +95,12 @@ impl Schedule {
         for day in missing(&known, target).into_iter().filter(|day| !self.skips(*day)) {
             planned.insert(day, Why::New);
         }
+        let today = calendar.window(calendar.day_of(now)).map_err(|_| NoSuchDay::BeforeTheFirst)?;
         let before = target.previous().map(|day| self.not_skipped(day)).transpose()?;
         for (day, fact) in known {
             let closed = fact.state == DayState::Closed;
-            if closed && Some(day) == before && fact.marker == Some(Marker::Failure) {
+            let looked_at_today = fact.queried_at.is_some_and(|queried| queried >= today.start);
+            if closed && Some(day) == before && fact.marker == Some(Marker::Failure) && !looked_at_today {
                 planned.insert(day, Why::Checked);
             } else if closed && self.wants_another_look(calendar, day, fact, now) {
                 planned.insert(day, Why::Rescan);
