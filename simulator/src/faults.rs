@@ -56,11 +56,13 @@ pub enum FaultName {
     Forbidden,
     /// The media of a voicemail is not prepared yet: 202 without a body.
     MediaNotReady,
+    /// Media: 503 with `Retry-After: 1`, without effect.
+    MediaBusy,
 }
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 19] = [
+    pub const ALL: [FaultName; 20] = [
         Self::Throttled,
         Self::Unavailable,
         Self::Dropped,
@@ -80,6 +82,7 @@ impl FaultName {
         Self::MissingMetadata,
         Self::Forbidden,
         Self::MediaNotReady,
+        Self::MediaBusy,
     ];
 
     /// The word in `POST /_sim/faults`.
@@ -104,6 +107,7 @@ impl FaultName {
             Self::MissingMetadata => "missing-metadata",
             Self::Forbidden => "forbidden",
             Self::MediaNotReady => "media-not-ready",
+            Self::MediaBusy => "media-busy",
         }
     }
 
@@ -113,7 +117,7 @@ impl FaultName {
         match self {
             Self::Unavailable | Self::Dropped | Self::Hang | Self::Slow => true,
             Self::Throttled | Self::CutJson => !media,
-            Self::CutBody | Self::StalledBody | Self::ExpiredUrl => media,
+            Self::CutBody | Self::StalledBody | Self::ExpiredUrl | Self::MediaBusy => media,
             Self::ExpiredToken => !media && !operation.starts_with("token") && operation != "authorize",
             Self::LateResults | Self::EarlyCounts | Self::RepeatedResults | Self::MissingStatus => {
                 operation == "batch-submit"
@@ -138,8 +142,9 @@ impl FaultName {
             // A refusal is not bad luck: who wants one asks for it.
             Self::Hang | Self::StalledBody | Self::Forbidden => (0.0, 0.0),
             Self::MediaNotReady => (0.20, 0.50),
-            // Each stops every request for a second.
+            // Each stops every request there for a second; media have no others to hide behind.
             Self::Throttled => (0.005, 0.05),
+            Self::MediaBusy => (0.001, 0.01),
             Self::Unavailable => (0.012, 0.12),
             Self::Dropped | Self::Slow => (0.02, 0.10),
             Self::CutJson => (0.015, 0.12),

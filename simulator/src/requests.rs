@@ -35,6 +35,9 @@ pub struct Requests {
     pub media_bytes: u64,
     /// Requests for media that carried an `Authorization` header, which must never be sent there.
     pub media_with_credentials: u64,
+    /// Requests for media that came before the `Retry-After` of the same media was over.
+    #[serde(default)]
+    pub media_too_early: u64,
     /// Items of the largest batch request, refused ones included.
     pub max_batch_items: u64,
     /// `DELETE /api/v2/voicemail/messages`: everything the user has, gone. Nobody may ever send it.
@@ -57,6 +60,8 @@ struct State {
     /// Arrivals within the last minute.
     recent: VecDeque<Instant>,
     polls: HashMap<String, Instant>,
+    /// Until when media are not to be asked for.
+    media_pauses: HashMap<String, Instant>,
 }
 
 impl Counters {
@@ -89,8 +94,14 @@ impl Counters {
         lock(&self.state).shown.refused_429 += 1;
     }
 
-    pub(crate) fn media(&self, with_credentials: bool) {
+    pub(crate) fn media_pause(&self, path: &str, span: Duration) {
+        lock(&self.state).media_pauses.insert(path.into(), Instant::now() + span);
+    }
+
+    pub(crate) fn media(&self, path: &str, with_credentials: bool) {
         let state = &mut *lock(&self.state);
+        let too_early = state.media_pauses.get(path).is_some_and(|until| Instant::now() < *until);
+        state.shown.media_too_early += u64::from(too_early);
         state.shown.media_requests += 1;
         state.shown.media_with_credentials += u64::from(with_credentials);
     }

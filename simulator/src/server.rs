@@ -32,6 +32,8 @@ use crate::world::{Usage, World};
 const LARGEST_REQUEST: usize = 16 << 20;
 /// Media up to this goes out as one piece.
 const SMALL_MEDIA: u64 = 128 * 1024;
+/// What busy media ask for.
+const MEDIA_PAUSE: Duration = Duration::from_secs(1);
 const HANG: Duration = Duration::from_secs(40);
 /// How long a stop waits for answers under way.
 const GRACE: Duration = Duration::from_millis(500);
@@ -88,9 +90,14 @@ async fn handle(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
     }
     if path.starts_with("/_media/") {
         world.counters.arrived("media", false);
-        world.counters.media(authorization.is_some());
+        world.counters.media(path, authorization.is_some());
         let struck = world.faults.strike("media");
-        let answer = if struck.by(FaultName::Unavailable) {
+        let answer = if struck.by(FaultName::MediaBusy) {
+            world.counters.media_pause(path, MEDIA_PAUSE);
+            let message = "Please reduce your request rate.";
+            let answer = Answer::store_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", message);
+            answer.with(RETRY_AFTER, &MEDIA_PAUSE.as_secs().to_string())
+        } else if struck.by(FaultName::Unavailable) {
             let message = "Please reduce your request rate.";
             Answer::store_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", message)
         } else {

@@ -8,6 +8,7 @@ mod days;
 mod faults;
 mod histories;
 mod markers;
+mod outages;
 mod outcomes;
 mod properties;
 mod reading;

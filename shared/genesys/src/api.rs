@@ -270,7 +270,15 @@ pub enum MediaError {
         /// HTTP status.
         status: u16,
     },
-    /// Passing trouble: connection, time-out, 5xx.
+    /// Nothing came back, or only what passes (no connection, a time-out, 408, 429, 5xx): no fault of this URL.
+    #[error("the media host is not answering ({detail})")]
+    Unavailable {
+        /// Status or fault, without URLs.
+        detail: String,
+        /// How long the host asks to be left alone; at most five minutes.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// An answer that broke off, or is none.
     #[error("the download failed ({detail})")]
     Interrupted {
         /// Status or fault, without URLs.

@@ -53,7 +53,7 @@ reasons! {
     SubmitRefused = "submit-refused", "look at the conversation in Genesys Cloud";
     /// The client may not read the conversation's recording metadata, so nobody can say whether it is complete.
     MetadataForbidden = "metadata-forbidden", "give the client recording:recording:view in the conversation's division, or set METADATA=analytics";
-    /// The source did not answer about it, for long.
+    /// The source, or the host of its media, did not answer for long.
     SourceUnavailable = "source-unavailable", "export the day again later";
     /// The source's answer about it could not be read.
     UnreadableAnswer = "unreadable-answer", "update callvault, or report the answer's shape";

@@ -152,6 +152,13 @@ fn step_for(
             Some(RecordingState::Parked(
                 Reason::Archived | Reason::Restoring | Reason::Deleted | Reason::Uploading,
             )) => ask_again(fact, Reason::SensitiveExcluded),
+            // The source was away for longer than anybody waits: another batch would only be waited for as long. One that
+            // somebody asked for (`rows::reopen`) has one round left, and gets it.
+            Some(RecordingState::Parked(reason @ Reason::SourceUnavailable))
+                if fact.resubmissions + 1 < MOST_RESUBMISSIONS =>
+            {
+                Step::Park(reason)
+            }
             // It was tried and has its reason, which stays unless another batch does better.
             Some(RecordingState::Parked(reason)) => ask_again(fact, reason),
             Some(_) => waiting(known, fact),

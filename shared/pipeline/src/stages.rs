@@ -7,6 +7,7 @@ mod close;
 mod copying;
 mod describe;
 mod late;
+mod patience;
 mod poll;
 mod query;
 mod report;
@@ -25,6 +26,8 @@ pub(crate) use close::{marker_text, same_but_for_time, survey};
 pub use describe::Describe;
 pub use late::Late;
 pub(crate) use late::unknown;
+pub(crate) use patience::Blame;
+pub use patience::{MOST_OUTAGES, MOST_TRIES};
 pub use poll::{Poll, Uploads};
 pub use query::Query;
 pub use report::Report;
@@ -43,9 +46,6 @@ use crate::ledger::{Ledger, LedgerError, Row, Settled};
 
 /// A claim that nobody renews ends after this.
 pub const LEASE: Duration = Duration::from_secs(300);
-
-/// Something that failed is tried this often before it is parked.
-pub const MOST_TRIES: u32 = 8;
 
 /// What every stage works with.
 #[derive(Clone)]
@@ -131,19 +131,6 @@ impl House {
     /// Gives a claim back, due at once: it was not the row's fault.
     pub(crate) async fn give_back(&self, row: &Row) -> Result<(), LedgerError> {
         self.settle(row, Settlement::Later { due: self.now(), failed: false }).await.map(drop)
-    }
-
-    /// When something that failed `tries` times before is due again: later with every try, up to ten minutes; half of
-    /// the pause is left to chance.
-    pub(crate) fn next_try(&self, tries: u32) -> Timestamp {
-        let longest = Duration::from_secs(2 << tries.min(8)).min(Duration::from_secs(600));
-        self.now() + longest.mul_f64(0.5 + 0.5 * (self.chance)())
-    }
-
-    /// Makes a row due again later, and counts the try.
-    pub(crate) async fn retry_later(&self, row: &Row) -> Result<(), LedgerError> {
-        let due = self.next_try(row.tries);
-        self.settle(row, Settlement::Later { due, failed: true }).await.map(drop)
     }
 }
 

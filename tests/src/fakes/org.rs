@@ -30,8 +30,16 @@ pub struct FakeOrg {
     pub url_life: Duration,
     /// The first so many jobs are forgotten by the source.
     pub forgotten_jobs: u64,
+    /// The first so many jobs have results that name no conversation.
+    pub nameless_jobs: u64,
     /// Bytes of a body come in pieces of this length.
     pub chunk: usize,
+    /// The API does not answer from an instant on, until another.
+    pub api_away: Option<(Timestamp, Timestamp)>,
+    /// The same of the host of media.
+    pub media_away: Option<(Timestamp, Timestamp)>,
+    /// Whether the host of media says with `Retry-After` for how long it is away.
+    pub says_how_long: bool,
 }
 
 impl FakeOrg {
@@ -43,7 +51,11 @@ impl FakeOrg {
             completion: Completion::Status,
             url_life: Duration::from_secs(3600),
             forgotten_jobs: 0,
+            nameless_jobs: 0,
             chunk: 7,
+            api_away: None,
+            media_away: None,
+            says_how_long: false,
         }
     }
 }
@@ -158,6 +170,10 @@ pub struct FakeRecording {
     pub otherwise: Batch,
     /// Whether the metadata lists it.
     pub listed: bool,
+    /// Neither metadata nor batches know of it before.
+    pub appears: Timestamp,
+    /// Its body ends early before that.
+    pub whole_from: Timestamp,
 }
 
 impl FakeRecording {
@@ -177,6 +193,8 @@ impl FakeRecording {
             batch: Batch::Urls,
             otherwise: Batch::Error("recording is not available".to_owned()),
             listed: true,
+            appears: Timestamp::MIN,
+            whole_from: Timestamp::MIN,
         }
     }
 

@@ -25,6 +25,7 @@ pub struct FakeSource {
     org: Arc<Mutex<FakeOrg>>,
     clock: Arc<dyn Clock>,
     jobs: Arc<Mutex<Vec<Job>>>,
+    opened: Arc<Mutex<Vec<Timestamp>>>,
 }
 
 /// A batch job as the source keeps it.
@@ -38,7 +39,7 @@ struct Job {
 impl FakeSource {
     /// The source of an org.
     pub fn new(org: FakeOrg, clock: Arc<dyn Clock>) -> Self {
-        Self { org: Arc::new(Mutex::new(org)), clock, jobs: Arc::default() }
+        Self { org: Arc::new(Mutex::new(org)), clock, jobs: Arc::default(), opened: Arc::default() }
     }
 
     /// Changes the org.
@@ -55,6 +56,28 @@ impl FakeSource {
     pub fn closest_reads(&self) -> Option<SignedDuration> {
         let jobs = self.jobs.lock().unwrap();
         jobs.iter().flat_map(|job| job.read.windows(2)).map(|pair| pair[1].duration_since(pair[0])).min()
+    }
+
+    /// The pauses between the reads of each job.
+    pub fn pauses_between_reads(&self) -> Vec<Vec<SignedDuration>> {
+        let pauses = |job: &Job| job.read.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect();
+        self.jobs.lock().unwrap().iter().map(pauses).collect()
+    }
+
+    /// When media were asked for.
+    pub fn opened(&self) -> Vec<Timestamp> {
+        self.opened.lock().unwrap().clone()
+    }
+
+    /// Whether the API answers at all.
+    fn answers(&self, operation: &'static str) -> Result<(), ApiError> {
+        let now = self.clock.now();
+        match self.org().api_away {
+            Some((from, until)) if from <= now && now < until => {
+                Err(ApiError::Unavailable { operation, detail: "could not connect".to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn org(&self) -> MutexGuard<'_, FakeOrg> {
@@ -112,6 +135,7 @@ impl FakeSource {
 #[async_trait]
 impl Conversations for FakeSource {
     async fn page(&self, query: &ConversationQuery, number: u32) -> Result<ConversationPage, ApiError> {
+        self.answers("query conversations")?;
         let rows = self.reported(query);
         let size = query.page_size as usize;
         let page: Vec<_> = rows.iter().skip((number as usize - 1) * size).take(size).map(row).collect();
@@ -140,6 +164,7 @@ impl Conversations for FakeSource {
 impl Recordings for FakeSource {
     async fn metadata(&self, conversation: &ConversationId) -> Result<Vec<RecordingMetadata>, ApiError> {
         let operation = "read recording metadata";
+        self.answers(operation)?;
         let code = "not.found".to_owned();
         let Some(found) = self.find(conversation.as_str()) else {
             return Err(ApiError::NotFound { operation, code });
@@ -157,7 +182,7 @@ impl Recordings for FakeSource {
             }
         }
         let now = self.clock.now();
-        let listed = found.recordings.iter().filter(|recording| recording.listed);
+        let listed = found.recordings.iter().filter(|recording| recording.listed && recording.appears <= now);
         Ok(listed
             .map(|recording| RecordingMetadata {
                 id: recording.id.clone(),
@@ -175,6 +200,7 @@ impl Recordings for FakeSource {
 
     async fn submit(&self, items: &[BatchItem]) -> Result<BatchJobId, ApiError> {
         let operation = "submit a batch";
+        self.answers(operation)?;
         let refused = |code: &str| {
             Err(ApiError::Refused { operation, status: 400, code: code.to_owned(), message: "no".to_owned() })
         };
@@ -191,6 +217,7 @@ impl Recordings for FakeSource {
     }
 
     async fn poll(&self, job: &BatchJobId) -> Result<BatchJob, ApiError> {
+        self.answers("read a batch")?;
         let now = self.clock.now();
         let number: usize = job.as_str().trim_start_matches("job-").parse().unwrap();
         let (org, job) = {
@@ -213,7 +240,11 @@ impl Recordings for FakeSource {
                 });
                 continue;
             }
-            results.extend(conversation.recordings.iter().flat_map(|one| self.result(conversation, one, now)));
+            let there = conversation.recordings.iter().filter(|recording| recording.appears <= now);
+            results.extend(there.flat_map(|one| self.result(conversation, one, now)));
+        }
+        if number as u64 <= org.nameless_jobs {
+            results.iter_mut().for_each(|result| result.conversation_id = None);
         }
         let all = results.len() as u64;
         let done = now.duration_since(job.posted) >= SignedDuration::try_from(org.job_takes).unwrap();
@@ -238,7 +269,13 @@ impl Recordings for FakeSource {
     async fn open(&self, url: &SignedUrl) -> Result<Media, MediaError> {
         let (path, at) = url.expose().trim_start_matches("https://media.test/").split_once("?at=").unwrap();
         let given = Timestamp::from_millisecond(at.parse().unwrap()).unwrap();
-        let org = self.org().clone();
+        let (org, now) = (self.org().clone(), self.clock.now());
+        self.opened.lock().unwrap().push(now);
+        if let Some((_, until)) = org.media_away.filter(|(from, until)| *from <= now && now < *until) {
+            let left = std::time::Duration::try_from(until.duration_since(now)).unwrap();
+            let retry_after = org.says_how_long.then_some(left);
+            return Err(MediaError::Unavailable { detail: "status 503".to_owned(), retry_after });
+        }
         if self.clock.now().duration_since(given) > SignedDuration::try_from(org.url_life).unwrap() {
             return Err(MediaError::Expired { status: 403 });
         }
@@ -254,10 +291,14 @@ impl Recordings for FakeSource {
             return Err(MediaError::Gone { status: 404 });
         };
         let bytes = recording.files[place].bytes.clone();
+        let mut pieces = pieces(&bytes, org.chunk);
+        if now < recording.whole_from {
+            pieces.pop();
+        }
         Ok(Media {
             content_type: recording.content_type.clone(),
             length: Some(bytes.len() as u64),
-            body: stream::iter(pieces(&bytes, org.chunk)).boxed(),
+            body: stream::iter(pieces).boxed(),
         })
     }
 }

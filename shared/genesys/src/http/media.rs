@@ -2,9 +2,11 @@
 //!
 //! Uses a client of its own that knows no token, follows no redirect by itself and connects to public addresses only.
 //! Every redirect is judged by the rules of the first URL. The body is streamed: nothing here holds more than a chunk.
-//! The URL never enters an error.
+//! A host that asks for a pause gets it, from whatever is copied from there. The URL never enters an error.
 
+use std::collections::HashMap;
 use std::error::Error;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -12,20 +14,51 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use hyper::{Response, StatusCode, Uri};
+use jiff::Timestamp;
 use url::Url;
 
-use super::answer::{is_timeout, told};
+use super::answer::{is_timeout, retry_after, told};
 use super::hosts::{MediaRules, OnlyPrivate};
+use super::limiter::{later, until};
 use super::media_client::MediaClient;
 use crate::api::{Media, MediaError, SignedUrl};
+use crate::clock::Clock;
 
 /// Redirects that are followed. Signed URLs of S3 and the platform need none; one is usual behind a CDN.
 const REDIRECTS: usize = 3;
+
+/// Which hosts asked to be left alone, and until when. A pause is about the host, not about one URL.
+#[derive(Debug, Default)]
+pub(super) struct Pauses(Mutex<HashMap<String, Timestamp>>);
+
+impl Pauses {
+    fn begin(&self, host: &str, until: Timestamp) {
+        let mut hosts = self.locked();
+        let known = hosts.entry(host.to_owned()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// What is left of a host's pause.
+    fn left(&self, host: &str, now: Timestamp) -> Option<Duration> {
+        let mut hosts = self.locked();
+        let left = hosts.get(host).map(|end| until(now, *end)).filter(|left| !left.is_zero());
+        if left.is_none() {
+            hosts.remove(host);
+        }
+        left
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What opening needs.
 pub(super) struct Opener<'a> {
     pub(super) client: &'a MediaClient,
     pub(super) rules: &'a MediaRules,
+    pub(super) pauses: &'a Pauses,
+    pub(super) clock: &'a dyn Clock,
     /// Longest wait for the headers.
     pub(super) answer_within: Duration,
     /// Longest wait for the next bytes.
@@ -38,17 +71,21 @@ impl Opener<'_> {
         let mut url = Url::parse(url.expose()).map_err(|_| not_allowed("it is not a URL"))?;
         for _ in 0..=REDIRECTS {
             self.rules.judge(&url).map_err(|why| MediaError::NotAllowed { why })?;
+            let host = url.host_str().unwrap_or_default().to_owned();
+            if let Some(left) = self.pauses.left(&host, self.clock.now()) {
+                return Err(unavailable("it asked for a pause that is not over".to_owned(), Some(left)));
+            }
             let target: Uri = url.as_str().parse().map_err(|_| not_allowed("it is not a URL"))?;
             let sent = self.client.get(target);
             let response = match tokio::time::timeout(self.answer_within, sent).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => {
-                    return Err(refused_address(&error).unwrap_or_else(|| interrupted(fault(&error))));
+                    return Err(refused_address(&error).unwrap_or_else(|| unavailable(fault(&error), None)));
                 }
-                Err(_) => return Err(interrupted("timed out: no answer".to_owned())),
+                Err(_) => return Err(unavailable("timed out: no answer".to_owned(), None)),
             };
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return self.take(response);
+                return self.take(response, &host);
             }
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             url = target
@@ -58,7 +95,7 @@ impl Opener<'_> {
         Err(interrupted(format!("more than {REDIRECTS} redirects")))
     }
 
-    fn take(&self, response: Response<Incoming>) -> Result<Media, MediaError> {
+    fn take(&self, response: Response<Incoming>, host: &str) -> Result<Media, MediaError> {
         let status = response.status().as_u16();
         match response.status() {
             StatusCode::OK => {}
@@ -66,11 +103,23 @@ impl Opener<'_> {
                 return Err(MediaError::Expired { status });
             }
             StatusCode::NOT_FOUND => return Err(MediaError::Gone { status }),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => return Err(self.away(&response, host)),
+            of_server if of_server.is_server_error() => return Err(self.away(&response, host)),
             _ => return Err(interrupted(format!("status {status}"))),
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|text| text.to_str().ok()).map(str::to_owned);
         let body = response.into_body();
         Ok(Media { content_type, length: body.size_hint().exact(), body: pieces(body, self.stall_timeout) })
+    }
+
+    /// The host has trouble of its own, and says perhaps for how long.
+    fn away(&self, response: &Response<Incoming>, host: &str) -> MediaError {
+        let now = self.clock.now();
+        let pause = retry_after(response.headers(), now);
+        if let Some(pause) = pause {
+            self.pauses.begin(host, later(now, pause));
+        }
+        unavailable(format!("status {}", response.status().as_u16()), pause)
     }
 }
 
@@ -122,6 +171,10 @@ fn refused_address(error: &hyper_util::client::legacy::Error) -> Option<MediaErr
 
 fn not_allowed(why: &str) -> MediaError {
     MediaError::NotAllowed { why: why.to_owned() }
+}
+
+fn unavailable(detail: String, retry_after: Option<Duration>) -> MediaError {
+    MediaError::Unavailable { detail, retry_after }
 }
 
 fn interrupted(detail: String) -> MediaError {

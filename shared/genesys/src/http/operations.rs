@@ -189,12 +189,14 @@ impl Recordings for GenesysClient {
 
     async fn open(&self, url: &SignedUrl) -> Result<Media, MediaError> {
         let Some(answer_within) = self.sender().time_limit() else {
-            return Err(MediaError::Interrupted { detail: "no time left".to_owned() });
+            return Err(MediaError::Unavailable { detail: "no time left".to_owned(), retry_after: None });
         };
         let shared = self.shared();
         media::Opener {
             client: &shared.media,
             rules: &shared.media_rules,
+            pauses: &shared.media_pauses,
+            clock: &*shared.clock,
             answer_within,
             stall_timeout: shared.stall_timeout,
         }

@@ -2,14 +2,19 @@
 //!
 //! Must never replace an object, and never hold a body: what is offered goes by as a stream.
 
-use super::Fault;
+use std::time::Duration;
+
+use super::{Fault, House};
 use crate::api::MediaError;
 use crate::archive::{Archive, Body, Offer, Proof, Put, PutError};
 use crate::layout::Key;
 use crate::reason::Reason;
 
-/// A copy that broke off is tried again at once, this often, before its row is put off.
+/// A copy that broke off is tried this often within one claim, after a short pause, before its row is put off.
 pub(super) const TRIES_AT_ONCE: u32 = 3;
+
+/// Longer pauses than this are not waited for with the claim in hand: the row is put off.
+const LONGEST_PAUSE_AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Length of the digest's part that names differing content of one recording.
 const VARIANT_DIGITS: usize = 16;
@@ -20,10 +25,32 @@ pub(super) enum Failed {
     Refused(String),
     /// Worth trying again; after too often, the reason.
     Interrupted(Reason, String),
+    /// The source does not answer, whatever is asked of it: worth trying again for long.
+    Away {
+        /// When it was too long.
+        reason: Reason,
+        detail: String,
+        /// How long it asks not to be asked again.
+        retry_after: Option<Duration>,
+    },
     /// Not worth trying again.
     Hopeless(Reason, String),
     /// Nothing can be copied.
     Fault(Fault),
+}
+
+impl Failed {
+    /// How long to wait before the same copy is worth another try within this claim, where that is the `repeat`-th
+    /// (from 1); `None` where it is not.
+    pub(super) fn worth_repeating(&self, house: &House, repeat: u32) -> Option<Duration> {
+        let pause = house.short_pause(repeat);
+        let pause = match self {
+            Self::Interrupted(..) | Self::Away { retry_after: None, .. } => pause,
+            Self::Away { retry_after: Some(asked), .. } => pause.max(*asked),
+            Self::Refused(_) | Self::Hopeless(..) | Self::Fault(_) => return None,
+        };
+        (repeat < TRIES_AT_ONCE && pause <= LONGEST_PAUSE_AT_ONCE).then_some(pause)
+    }
 }
 
 /// A body that is ready to be stored.
@@ -85,6 +112,9 @@ pub(super) fn of_media(error: MediaError) -> Failed {
     match error {
         MediaError::NotAllowed { .. } => Failed::Hopeless(Reason::UrlNotAllowed, error.to_string()),
         MediaError::Expired { .. } | MediaError::Gone { .. } => Failed::Refused(error.to_string()),
+        MediaError::Unavailable { retry_after, .. } => {
+            Failed::Away { reason: Reason::SourceUnavailable, detail: error.to_string(), retry_after }
+        }
         MediaError::Interrupted { .. } => Failed::Interrupted(Reason::DownloadFailed, error.to_string()),
     }
 }

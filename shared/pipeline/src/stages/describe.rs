@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use super::shift::Worked;
-use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
+use super::{Blame, Fault, House, Report, concerns_everything};
 use crate::api::{ApiError, Recordings};
 use crate::archive::prove;
 use crate::day::Day;
@@ -68,9 +68,10 @@ impl Describe {
             Ok(Worked::GivenBack) => Ok(Report { given_back: 1, ..Report::default() }),
             Ok(Worked::TooLong) => {
                 let detail = "it was not described within the time of one run".to_owned();
-                self.unread(row, ApiError::Unavailable { operation: "describe a conversation", detail }).await
+                let error = ApiError::Unavailable { operation: "describe a conversation", detail };
+                self.unread(row, Blame::Row, error).await
             }
-            Err(Fault::Source(error)) => self.unread(row, error).await,
+            Err(Fault::Source(error)) => self.unread(row, Blame::of(&error), error).await,
             Err(fault) => {
                 self.house.give_back(row).await?;
                 Err(fault)
@@ -112,20 +113,20 @@ impl Describe {
         Ok(report)
     }
 
-    async fn unread(&self, row: &Row, error: ApiError) -> Result<Report, Fault> {
+    async fn unread(&self, row: &Row, blame: Blame, error: ApiError) -> Result<Report, Fault> {
         if concerns_everything(&error) {
             self.house.give_back(row).await?;
             return Err(Fault::Source(error));
         }
         let reason = match &error {
             ApiError::Forbidden { .. } => Some(Reason::MetadataForbidden),
-            _ if row.tries + 1 < MOST_TRIES => None,
+            _ if !self.house.gives_up(row, blame) => None,
             ApiError::Unreadable { .. } => Some(Reason::UnreadableAnswer),
             _ => Some(Reason::SourceUnavailable),
         };
         tracing::warn!(conversation.id = %row.key, code = error.code(), "no metadata of {}: {error}", row.key);
         let Some(reason) = reason else {
-            self.house.retry_later(row).await?;
+            self.house.put_off(row, blame).await?;
             return Ok(Report { failed: 1, ..Report::default() });
         };
         // Its recordings may still be on their way: they are copied all the same, and then it is parked.

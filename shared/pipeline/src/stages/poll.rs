@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use jiff::SignedDuration;
 
 use super::shift::Worked;
-use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
+use super::{Blame, Fault, House, Report, concerns_everything};
 use crate::api::{ApiError, NextStep};
 use crate::ids::{BatchJobId, ConversationId, RecordingId};
 use crate::jobs::{JobReader, LEAST_GAP, named, recording_id};
@@ -89,7 +89,8 @@ impl Poll {
             Worked::GivenBack => Ok(Report { given_back: 1, ..Report::default() }),
             Worked::TooLong => {
                 let detail = "it was not read within the time of one run".to_owned();
-                self.unread(row, job, ApiError::Unavailable { operation: "read a batch job", detail }).await
+                let error = ApiError::Unavailable { operation: "read a batch job", detail };
+                self.unread(row, job, Blame::Row, error).await
             }
         }
     }
@@ -107,7 +108,7 @@ impl Poll {
         match self.reader.read(job).await {
             Ok(answer) => self.judge(row, job, batch, &answer).await,
             Err(Fault::Source(error)) if !matches!(error, ApiError::OutOfTime { .. }) => {
-                self.unread(row, job, error).await
+                self.unread(row, job, Blame::of(&error), error).await
             }
             Err(fault) => Err(fault),
         }
@@ -150,14 +151,14 @@ impl Poll {
         Ok(Report::default())
     }
 
-    async fn unread(&self, row: &Row, job: &BatchJobId, error: ApiError) -> Result<Report, Fault> {
+    async fn unread(&self, row: &Row, job: &BatchJobId, blame: Blame, error: ApiError) -> Result<Report, Fault> {
         let code = error.code();
         if concerns_everything(&error) {
             self.house.give_back(row).await?;
             return Err(Fault::Source(error));
         }
         // Forgotten, or another client's: nobody will ever read it. The same when it stays unreadable.
-        let lost = error.next_step() == NextStep::GiveUp || row.tries + 1 >= MOST_TRIES;
+        let lost = error.next_step() == NextStep::GiveUp || self.house.gives_up(row, blame);
         if lost {
             self.reader.over(job, None);
             tracing::warn!(job = %job, code, "job {job} is lost ({error}): its conversations are submitted again");
@@ -165,7 +166,7 @@ impl Poll {
             Ok(Report { settled: 1, ..Report::default() })
         } else {
             tracing::warn!(job = %job, code, "job {job} could not be read: {error}");
-            self.house.retry_later(row).await?;
+            self.house.put_off(row, blame).await?;
             Ok(Report { failed: 1, ..Report::default() })
         }
     }

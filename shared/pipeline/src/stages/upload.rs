@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 
-use super::copying::{self, Copied, Failed, Opened, TRIES_AT_ONCE, of_media, of_put};
+use super::copying::{self, Copied, Failed, Opened, of_media, of_put};
 use super::shift::Worked;
-use super::{Fault, House, MOST_TRIES, Report, concerns_everything};
+use super::{Blame, Fault, House, Report, concerns_everything};
 use crate::api::{ApiError, Media, NextStep, Recordings};
 use crate::archive::{Body, Proof, PutError};
 use crate::chat::{self, BodyTypes};
@@ -184,13 +184,13 @@ impl Upload {
                         links = self.links(task, Some(links.read_at)).await?;
                         refreshed = true;
                     }
-                    Err(Failed::Interrupted(reason, detail)) => {
+                    Err(failed) => {
                         interruptions += 1;
-                        if interruptions >= TRIES_AT_ONCE {
-                            return Err(Failed::Interrupted(reason, detail));
-                        }
+                        let Some(pause) = failed.worth_repeating(&self.house, interruptions) else {
+                            return Err(failed);
+                        };
+                        self.house.clock.sleep(pause).await;
                     }
-                    Err(failed) => return Err(failed),
                 }
             };
             if !done.iter().any(|known: &StoredObject| known.key == object.key) {
@@ -209,7 +209,15 @@ impl Upload {
             Fault::Source(error) if error.next_step() == NextStep::GiveUp => {
                 Failed::Refused(format!("its job is lost ({})", error.code()))
             }
-            Fault::Source(error) => Failed::Interrupted(Reason::SourceUnavailable, error.to_string()),
+            Fault::Source(error) => {
+                let detail = error.to_string();
+                match Blame::of(&error) {
+                    Blame::Row => Failed::Interrupted(Reason::UnreadableAnswer, detail),
+                    Blame::Source { retry_after } => {
+                        Failed::Away { reason: Reason::SourceUnavailable, detail, retry_after }
+                    }
+                }
+            }
             fault => Failed::Fault(fault),
         })
     }
@@ -287,16 +295,28 @@ impl Upload {
                 tracing::warn!(recording.id = %task.recording, %reason, "parked recording {}: {detail}", task.recording);
                 self.settle(row, Settlement::Parked { reason, detail, objects }).await
             }
-            Failed::Interrupted(reason, detail) if row.tries + 1 >= MOST_TRIES => {
-                tracing::warn!(recording.id = %task.recording, "parked recording {}: {detail}", task.recording);
-                self.settle(row, Settlement::Parked { reason, detail, objects }).await
-            }
-            Failed::Interrupted(_, detail) => {
-                tracing::info!(recording.id = %task.recording, "recording {} is put off: {detail}", task.recording);
-                self.house.retry_later(row).await?;
-                Ok(Report { failed: 1, ..Report::default() })
+            Failed::Interrupted(reason, detail) => self.put_off(task, Blame::Row, (reason, detail), objects).await,
+            Failed::Away { reason, detail, retry_after } => {
+                self.put_off(task, Blame::Source { retry_after }, (reason, detail), objects).await
             }
         }
+    }
+
+    /// Due again later, or parked where patience ends.
+    async fn put_off(
+        &self,
+        task: &Task<'_>,
+        blame: Blame,
+        (reason, detail): (Reason, String),
+        objects: Vec<StoredObject>,
+    ) -> Result<Report, Fault> {
+        if self.house.gives_up(task.row, blame) {
+            tracing::warn!(recording.id = %task.recording, %reason, "parked recording {}: {detail}", task.recording);
+            return self.settle(task.row, Settlement::Parked { reason, detail, objects }).await;
+        }
+        tracing::info!(recording.id = %task.recording, "recording {} is put off: {detail}", task.recording);
+        self.house.put_off(task.row, blame).await?;
+        Ok(Report { failed: 1, ..Report::default() })
     }
 
     async fn settle(&self, row: &Row, settlement: Settlement) -> Result<Report, Fault> {

@@ -154,7 +154,9 @@ impl Voicemail {
             Failed::Fault(fault) => Err(fault),
             Failed::Hopeless(reason, detail) => self.park(task.row, reason, detail).await,
             Failed::Refused(detail) => self.put_off_copy(task, Reason::UrlRefused, detail).await,
-            Failed::Interrupted(reason, detail) => self.put_off_copy(task, reason, detail).await,
+            Failed::Interrupted(reason, detail) | Failed::Away { reason, detail, .. } => {
+                self.put_off_copy(task, reason, detail).await
+            }
         }
     }
 

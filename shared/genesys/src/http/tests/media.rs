@@ -53,8 +53,10 @@ async fn a_status_says_what_to_do() {
         (404, "Gone"),
         (204, "Interrupted"),
         (206, "Interrupted"),
-        (429, "Interrupted"),
-        (500, "Interrupted"),
+        (408, "Unavailable"),
+        (429, "Unavailable"),
+        (500, "Unavailable"),
+        (503, "Unavailable"),
         (302, "Interrupted"),
     ] {
         let server = Server::start(move |_| Reply::status(status)).await;
@@ -69,7 +71,9 @@ async fn a_body_that_is_cut_or_stalls_is_an_error() {
         let fault = reply.clone();
         let server = Server::start(move |_| fault.clone()).await;
         let error = download_by(hasty_client_of(&server).0, &format!("{}{SIGNED}", server.url())).await.unwrap_err();
-        assert!(matches!(error, MediaError::Interrupted { .. }), "{reply:?}: {error:?}");
+        let broken = matches!(reply, Reply::Cut(..) | Reply::Stall);
+        let wanted = if broken { "Interrupted" } else { "Unavailable" };
+        assert!(format!("{error:?}").starts_with(wanted), "{reply:?}: {error:?}");
         let words = all_words(&error);
         assert!(!words.contains("pl4nted") && !words.contains("/media"), "{words}");
     }
@@ -79,8 +83,36 @@ async fn a_body_that_is_cut_or_stalls_is_an_error() {
 async fn nothing_listens_there() {
     let server = Server::start(|_| Reply::status(200)).await;
     let error = download(&server, "http://127.0.0.1:1/media?X-Amz-Signature=pl4nted").await.unwrap_err();
-    assert!(matches!(error, MediaError::Interrupted { .. }), "{error:?}");
+    assert!(matches!(error, MediaError::Unavailable { .. }), "{error:?}");
     assert!(!all_words(&error).contains("pl4nted"));
+}
+
+#[tokio::test]
+async fn a_host_that_asks_for_a_pause_is_left_alone_until_it_is_over() {
+    for status in [429, 503] {
+        let server = Server::start(move |heard| match heard.path.as_str() {
+            "/media/busy" => Reply::status(status).with("retry-after: 90"),
+            _ => Reply::Whole(200, String::new(), "abc".into()),
+        })
+        .await;
+        let (client, clock) = client_of(&server);
+        let get = |path: &str| {
+            let (client, url) = (client.clone(), format!("{}{path}?pl4nted", server.url()));
+            async move { download_by(client, &url).await }
+        };
+        let asked = |error: MediaError| match error {
+            MediaError::Unavailable { retry_after, .. } => retry_after,
+            other => panic!("{other:?}"),
+        };
+        let pause = asked(get("/media/busy").await.unwrap_err());
+        assert_eq!(pause, Some(Duration::from_secs(90)), "{status}");
+        clock.advance(Duration::from_secs(30));
+        // Also for what else lies there: it is the host that is busy.
+        assert_eq!(asked(get("/media/a").await.unwrap_err()), Some(Duration::from_secs(60)));
+        assert_eq!(server.heard().len(), 1, "nothing is sent before the time is over");
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(get("/media/a").await.unwrap().1, b"abc");
+    }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub fn submit(
         rows.push(Row { tries: 0, work: None, fact: Fact::Conversation(Box::new(fact)), ..row.clone() });
     }
     if let Some(first) = rows.first() {
-        let batch = BatchFact { done: false, conversations, submitted_at: now, polls: 0, steady: None };
+        let batch = BatchFact { done: false, conversations, submitted_at: now, polls: 0, steady: None, outages: 0 };
         rows.push(Row {
             key: RowKey::Batch(job.clone()),
             day: first.day,
@@ -64,6 +64,7 @@ pub fn deliver(job: &BatchJobId, delivery: &Delivery, family: &[Row], now: Times
     let mut fact = fact.clone();
     fact.state = ConversationState::Delivered;
     fact.batch_error.clone_from(&delivery.error);
+    fact.outages = 0;
     let uploading = merged(family, &rows).iter().any(|row| recording_state(row) == Some(RecordingState::Pending));
     // Looked at once, when nothing is left to copy: the last copy wakes it.
     let due = if uploading { now + SAFETY } else { now };
@@ -101,6 +102,7 @@ fn delivered(
             objects: Vec::new(),
             detail: given.error.clone(),
             start: fact.facts.start,
+            outages: 0,
         };
         let work = if state == RecordingState::Pending { work(Stage::Upload) } else { None };
         let day = conversation.day;
@@ -126,6 +128,7 @@ fn delivered(
         results: given.results,
         kind: if guessed { given.kind } else { recording.kind },
         detail: given.error.clone(),
+        outages: 0,
         ..recording.clone()
     };
     let work = match state {

@@ -136,6 +136,7 @@ pub fn add(day: Day, new: &NewConversation, now: Timestamp) -> Row {
             batch_error: None,
             metadata: None,
             object: None,
+            outages: 0,
         })),
     }
 }

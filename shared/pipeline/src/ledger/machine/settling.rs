@@ -19,8 +19,11 @@ pub fn settle(row: &Row, attempt: u32, settlement: &Settlement, family: &[Row], 
     if row.attempt != attempt || row.work.as_ref().is_none_or(|work| work.holder.is_none()) {
         return (Settled::Stale, Vec::new());
     }
-    let rows = match (&row.fact, settlement) {
+    let mut rows = match (&row.fact, settlement) {
         (_, Settlement::Later { due, failed }) => vec![later(row, *due, *failed)],
+        (_, Settlement::SourceAway { due }) => {
+            vec![later(row, *due, false).with_outages(row.outages().saturating_add(1))]
+        }
         (Fact::Day(fact), settlement) => settle_day(row, fact, settlement, now),
         (Fact::Batch(fact), Settlement::Running { due, steady }) => {
             let fact = BatchFact { polls: fact.polls + 1, steady: *steady, ..fact.clone() };
@@ -34,6 +37,11 @@ pub fn settle(row: &Row, attempt: u32, settlement: &Settlement, family: &[Row], 
         (Fact::Voicemail(fact), settlement) => voicemails::settle_voicemail(row, fact, settlement, now),
         _ => return (Settled::Stale, Vec::new()),
     };
+    // Giving a claim back says nothing about the source; anything else shows that it answers.
+    let says_nothing = matches!(settlement, Settlement::Later { failed: false, .. } | Settlement::SourceAway { .. });
+    if !says_nothing {
+        rows = rows.into_iter().map(|new| if new.key == row.key { new.with_outages(0) } else { new }).collect();
+    }
     (Settled::Done, rows)
 }
 
@@ -156,6 +164,7 @@ fn park(id: &ConversationId, row: &Row, fact: &ConversationFact, parked: &Parked
                 objects: Vec::new(),
                 detail: None,
                 start: fact.facts.start,
+                outages: 0,
             }),
         },
     }

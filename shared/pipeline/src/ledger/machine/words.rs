@@ -21,6 +21,12 @@ pub enum Settlement {
         /// Whether it is counted as a try.
         failed: bool,
     },
+    /// Nothing yet, because the source does not answer, which is no fault of the row: due again at `due`. Counted apart
+    /// from the row's own tries.
+    SourceAway {
+        /// When.
+        due: Timestamp,
+    },
     /// A day's conversations are all in the ledger.
     Queried,
     /// The marker that stood in the archive is gone: the day is open.

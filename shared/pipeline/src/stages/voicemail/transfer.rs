@@ -17,7 +17,7 @@ use crate::ledger::machine::Settlement;
 use crate::ledger::voicemail::{MailboxName, VoicemailFact};
 use crate::ledger::{Settled, StoredObject};
 use crate::reason::Reason;
-use crate::stages::copying::{self, Copied, Failed, Opened, TRIES_AT_ONCE, of_media};
+use crate::stages::copying::{self, Copied, Failed, Opened, of_media};
 use crate::stages::{Fault, Report};
 
 /// The longest pause before media that is being prepared is asked for again.
@@ -66,13 +66,11 @@ impl Voicemail {
                 Ok(copied) => return Ok(Some(copied)),
                 // A fresh URL, once.
                 Err(Failed::Refused(_)) if !refreshed => refreshed = true,
-                Err(Failed::Interrupted(reason, detail)) => {
+                Err(failed) => {
                     interruptions += 1;
-                    if interruptions >= TRIES_AT_ONCE {
-                        return Err(Failed::Interrupted(reason, detail));
-                    }
+                    let Some(pause) = failed.worth_repeating(&self.house, interruptions) else { return Err(failed) };
+                    self.house.clock.sleep(pause).await;
                 }
-                Err(failed) => return Err(failed),
             }
         }
     }
