@@ -2,6 +2,7 @@
 
 use callvault_pipeline::ledger::{DayState, Marker};
 use callvault_pipeline::models::FileState;
+use callvault_pipeline::reconcile::MetadataMode;
 use callvault_tests::fakes::{
     Batch, Completion, FakeConversation, FakeOrg, FakeRecording, File, MetadataAnswer, Readability, TestClock,
 };
@@ -260,5 +261,34 @@ fn jobs_that_are_always_lost_park_the_conversation() {
         let world = exported(FakeOrg { forgotten_jobs: u64::MAX, ..FakeOrg::of(vec![call(vec![audio("r")])]) }).await;
         let states = world.states(DAY).await;
         assert!(states.iter().all(|state| state.contains("parked")), "{states:?}");
+    });
+}
+
+/// A recording that nobody knows of until so many seconds after the morning's begin.
+fn late_by(seconds: i64) -> FakeOrg {
+    let appears = at("2026-01-21T06:00:00Z") + jiff::SignedDuration::from_secs(seconds);
+    FakeOrg::of(vec![call(vec![FakeRecording { appears, ..audio("r") }])])
+}
+
+#[test]
+fn a_recorded_conversation_whose_list_is_still_empty_is_looked_at_again() {
+    TestClock::run(async {
+        for mode in [MetadataMode::Full, MetadataMode::Analytics] {
+            let world = World::new(late_by(15), Settings { mode, ..Settings::default() });
+            world.export(&[DAY]).await;
+            assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored"], "{mode:?}");
+        }
+    });
+}
+
+#[test]
+fn an_empty_list_is_believed_in_the_end() {
+    TestClock::run(async {
+        let world = World::new(late_by(24 * 3600), Settings::default());
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: no-recordings"]);
+        assert_eq!(script.count("source.metadata"), 5, "once, and four looks more");
+        let unrecorded = World::new(FakeOrg::of(vec![call(vec![])]), Settings::default());
+        assert_eq!(unrecorded.export(&[DAY]).await.count("source.metadata"), 1, "nobody said there is any");
     });
 }

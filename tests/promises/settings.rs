@@ -132,8 +132,9 @@ fn analytics_mode_asks_only_about_what_looks_wrong() {
             "wrong/r: parked source-error",
         ];
         assert_eq!(world.states(DAY).await, expected);
-        // Once for `odd`; for `wrong` once after each of its batches, and those are four.
-        assert_eq!(script.count("source.metadata"), 5);
+        // Five times for `odd`, before its empty list is believed; for `wrong` once after each of its batches, and those
+        // are four.
+        assert_eq!(script.count("source.metadata"), 9);
         let healthy = FakeOrg { conversations: org.conversations[..3].to_vec(), ..org.clone() };
         let world = World::new(healthy.clone(), settings.clone());
         let script = world.export(&[DAY]).await;

@@ -76,6 +76,11 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
         return Some(Decision::ReadMetadata);
     }
     let listed = fact.metadata.as_deref().unwrap_or_default();
+    // Analytics saw it recorded, and nothing is there yet: recordings may come later than what tells of them.
+    if fact.facts.recorded && listed.is_empty() && recordings.is_empty() && fact.looks < MOST_LOOKS {
+        let next = Some(Next::LookAgain { due: now + pause(fact.looks, 3) });
+        return Some(Decision::Go { park: Vec::new(), next, outcome: Outcome::NoRecordings });
+    }
     let mut steps: Vec<(RecordingId, Kind, Step)> = Vec::new();
     for metadata in listed {
         let id = id_of(metadata);

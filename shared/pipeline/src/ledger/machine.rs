@@ -43,7 +43,8 @@ pub const MOST_RESUBMISSIONS: u32 = 3;
 /// any of them and says nothing about it.
 pub const MOST_LOSSES: u32 = 16;
 
-/// A conversation whose recording is still uploading is looked at this often before that is parked.
+/// A conversation whose recording is still uploading is looked at this often before that is parked; one that was
+/// recorded, as analytics says, and has no recording, before that is believed.
 pub const MOST_LOOKS: u32 = 4;
 
 /// What the source was asked less long ago than this is not asked again because a day is planned once more: whoever
