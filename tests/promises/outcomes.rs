@@ -292,3 +292,22 @@ fn an_empty_list_is_believed_in_the_end() {
         assert_eq!(unrecorded.export(&[DAY]).await.count("source.metadata"), 1, "nobody said there is any");
     });
 }
+
+#[test]
+fn results_that_name_no_conversation_are_found_by_the_metadata() {
+    TestClock::run(async {
+        for nameless_jobs in [1, u64::MAX] {
+            let conversations = vec![call(vec![audio("r")]), FakeConversation::call("b", NOON, vec![audio("r")])];
+            // Analytics says nothing of a recording: only the nameless results do.
+            let conversations = conversations.into_iter().map(|one| FakeConversation { recorded: false, ..one });
+            let org = FakeOrg { nameless_jobs, ..FakeOrg::of(conversations.collect()) };
+            let world = World::new(org, Settings { mode: MetadataMode::Analytics, ..Settings::default() });
+            world.export(&[DAY]).await;
+            let states = world.states(DAY).await;
+            match nameless_jobs {
+                1 => assert_eq!(states, ["a: stored", "a/r: stored", "b: stored", "b/r: stored"]),
+                _ => assert!(states.iter().all(|state| state.contains("parked")), "{states:?}"),
+            }
+        }
+    });
+}

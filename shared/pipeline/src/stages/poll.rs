@@ -174,7 +174,7 @@ impl Poll {
     /// What the job gave, for every conversation that was asked for: also for those it says nothing about.
     async fn deliveries(&self, batch: &BatchFact, results: &[BatchResult]) -> Result<Vec<Delivery>, Fault> {
         let mut given = Given::read(results);
-        let mut deliveries = Vec::with_capacity(batch.conversations.len());
+        let mut deliveries: Vec<Delivery> = Vec::with_capacity(batch.conversations.len());
         for id in &batch.conversations {
             let media = self.media(id).await?;
             let (recordings, error) = given.take(id);
@@ -187,6 +187,11 @@ impl Poll {
         let strays = given.strays();
         if strays > 0 {
             tracing::warn!(strays, "{strays} results belong to no conversation that was asked for");
+            // They were meant for some of these, nobody knows which: the metadata of each says what it should have.
+            let detail = "the job has results that name no conversation it was asked for";
+            for delivery in &mut deliveries {
+                delivery.error.get_or_insert_with(|| detail.to_owned());
+            }
         }
         Ok(deliveries)
     }
