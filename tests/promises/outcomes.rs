@@ -311,3 +311,17 @@ fn results_that_name_no_conversation_are_found_by_the_metadata() {
         }
     });
 }
+
+#[test]
+fn a_job_of_ten_minutes_is_read_at_pauses_that_grow() {
+    TestClock::run(async {
+        let job_takes = std::time::Duration::from_secs(600);
+        let world = exported(FakeOrg { job_takes, ..FakeOrg::of(vec![call(vec![audio("r")])]) }).await;
+        let pauses = &world.source.pauses_between_reads()[0];
+        let seconds: Vec<i64> = pauses.iter().map(|pause| pause.as_secs()).collect();
+        assert_eq!(seconds[..4], [2, 4, 8, 16]);
+        assert!(seconds[4..].iter().all(|seconds| *seconds == 30), "{seconds:?}");
+        // 2 + 2 + 4 + 8 + 16 = 32 s, then 19 more until 600 s are over.
+        assert_eq!(seconds.len() + 1, 5 + 19);
+    });
+}

@@ -304,3 +304,14 @@ fn is_steady(steady: Steady, now: jiff::Timestamp) -> bool {
 fn pause(polls: u32) -> Duration {
     Duration::from_secs(2 << polls.min(8)).min(LONGEST_PAUSE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_between_two_reads_doubles_up_to_half_a_minute() {
+        let pauses: Vec<u64> = (0..6).chain([1_000, u32::MAX]).map(|polls| pause(polls).as_secs()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30, 30, 30]);
+    }
+}
