@@ -8,11 +8,12 @@ use aws_config::SdkConfig;
 use callvault_aws::dynamodb::DynamoLedger;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::{Facts, Intake, NewConversation};
-use callvault_pipeline::ids::ConversationId;
+use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::kind::Kind;
 use callvault_pipeline::ledger::machine::{Delivered, Delivery, Look, Next, Settlement};
 use callvault_pipeline::ledger::{HolderId, Ledger, Listing, Outcome, Row, Settled, Stage, StoredObject};
 use callvault_pipeline::models::RecordingMetadata;
+use callvault_pipeline::reason::Reason;
 use callvault_tests::contract_ledger::{Steps, t};
 use callvault_tests::ledger_contract;
 use callvault_tests::stand_ins::moto::{Moto, unique};
@@ -301,4 +302,85 @@ async fn a_table_is_checked() {
     assert!(error.to_string().contains("no table none") && error.to_string().contains("check LEDGER"), "{error}");
     let error = other.plan_day(day(), t(0)).await.unwrap_err();
     assert!(error.to_string().contains("no table none") && error.to_string().contains("eu-west-1"), "{error}");
+}
+
+/// Text that cannot be compressed to less than half of its length.
+fn noise(of: &str, uuids: usize) -> String {
+    (0..uuids).map(|n| uuid(&format!("{of} {n}")).replace('-', "")).collect()
+}
+
+/// A call with so many recordings, each with an error that takes room.
+fn many(id: &ConversationId, recordings: usize) -> Delivery {
+    let one = |n: usize| Delivered {
+        recording: uuid(&format!("{id} {n}")).parse().unwrap(),
+        kind: Kind::Call,
+        results: 0,
+        error: Some(noise(&format!("{id} {n}"), 12)),
+        verdict: None,
+    };
+    Delivery { conversation: id.clone(), error: None, recordings: (0..recordings).map(one).collect() }
+}
+
+/// Submits these conversations as one job and claims it.
+async fn a_job_of(ledger: &DynamoLedger, ids: &[ConversationId]) -> (BatchJobId, Row) {
+    ledger.plan_day(day(), t(0)).await.unwrap();
+    let calls: Vec<_> = ids.iter().map(call).collect();
+    ledger.add_conversations(day(), &calls, t(0)).await.unwrap();
+    let claimed = ledger.claim(Stage::Submit, 100, Duration::from_secs(300), t(1)).await.unwrap();
+    let claims: Vec<_> = claimed.iter().map(|row| (row.key.conversation().unwrap().clone(), row.attempt)).collect();
+    let job: BatchJobId = uuid("job").parse().unwrap();
+    ledger.submitted(&job, &claims, t(3), t(2)).await.unwrap();
+    let batch = ledger.claim(Stage::Poll, 1, Duration::from_secs(300), t(4)).await.unwrap().remove(0);
+    (job, batch)
+}
+
+#[tokio::test]
+async fn a_conversation_that_does_not_fit_is_parked_and_holds_up_nobody() {
+    let (_scene, ledger) = in_a_table().await;
+    let ids = ids(3);
+    let (job, batch) = a_job_of(&ledger, &ids).await;
+    let deliveries = [one_call(&ids[0]), many(&ids[1], 2_500), one_call(&ids[2])];
+    let delivered = ledger.deliver(&job, batch.attempt, &deliveries, t(5)).await.unwrap();
+    assert_eq!(delivered, Settled::Done);
+    let state = async |id: &ConversationId| {
+        let row = ledger.conversation(id).await.unwrap().remove(0);
+        (row.state_word(), row.reason())
+    };
+    assert_eq!(state(&ids[0]).await, ("delivered", None));
+    assert_eq!(state(&ids[1]).await, ("parked", Some(Reason::TooManyRecordings)));
+    assert_eq!(state(&ids[2]).await, ("delivered", None));
+    assert_eq!(ledger.next_due(Stage::Poll).await.unwrap(), None, "its batch is over");
+    assert_eq!(ledger.counts(day()).await.unwrap().parked, 1);
+}
+
+#[tokio::test]
+async fn a_conversation_that_outgrows_its_place_later_is_parked_with_what_it_has() {
+    let (_scene, ledger) = in_a_table().await;
+    let ids = ids(1);
+    let (job, batch) = a_job_of(&ledger, &ids).await;
+    let two = ["r", "s"].map(|name| Delivered {
+        recording: name.parse().unwrap(),
+        kind: Kind::Call,
+        results: 1,
+        error: None,
+        verdict: None,
+    });
+    let two = Delivery { conversation: ids[0].clone(), error: None, recordings: two.to_vec() };
+    ledger.deliver(&job, batch.attempt, &[two], t(5)).await.unwrap();
+    let copies = ledger.claim(Stage::Upload, 2, Duration::from_secs(300), t(6)).await.unwrap();
+    let first = Settlement::Stored(vec![object(&copies[0], "call", Some(job.as_str()))]);
+    assert_eq!(ledger.settle(&copies[0].key, copies[0].attempt, first, t(7)).await.unwrap(), Settled::Done);
+    // Thousands of objects for one recording: nothing else grows as much.
+    let objects = (0..3_000).map(|n| {
+        let key = format!("prod/2026-01-20/10/call/{}.ogg", noise(&format!("object {n}"), 3)).parse().unwrap();
+        StoredObject { key, sha256: noise(&format!("{n}"), 8), ..object(&copies[1], "call", Some(job.as_str())) }
+    });
+    let second = Settlement::Stored(objects.collect());
+    assert_eq!(ledger.settle(&copies[1].key, copies[1].attempt, second, t(8)).await.unwrap(), Settled::Done);
+    let rows = ledger.conversation(&ids[0]).await.unwrap();
+    let reasons: Vec<_> = rows.iter().map(|row| (row.key == copies[0].key, row.state_word(), row.reason())).collect();
+    assert!(reasons.contains(&(true, "stored", None)), "{reasons:?}");
+    let parked = |row: &&Row| row.reason() == Some(Reason::TooManyRecordings);
+    assert_eq!(rows.iter().filter(parked).count(), 2, "the conversation and the recording: {reasons:?}");
+    assert!(!ledger.outstanding(day()).await.unwrap());
 }

@@ -172,6 +172,14 @@ pub enum LedgerError {
         /// What the store said.
         detail: String,
     },
+    /// A conversation with more recordings than the store takes in one place, and no way to note even that.
+    #[error("the ledger has no room for {key} ({detail})")]
+    TooLarge {
+        /// The row's key.
+        key: String,
+        /// How large it is.
+        detail: String,
+    },
     /// A row that cannot be read.
     #[error("the ledger's row {key} cannot be read ({detail}): was it written by a newer callvault?")]
     Unreadable {
@@ -188,6 +196,7 @@ impl LedgerError {
         match self {
             Self::Full => "ledger-full",
             Self::Unusable { .. } => "ledger-unusable",
+            Self::TooLarge { .. } => "ledger-row-too-large",
             Self::Unreadable { .. } => "ledger-unreadable",
         }
     }

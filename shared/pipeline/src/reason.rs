@@ -59,6 +59,8 @@ reasons! {
     UnreadableAnswer = "unreadable-answer", "update callvault, or report the answer's shape";
     /// What the source gave as its id cannot be one.
     UnreadableId = "unreadable-id", "report it: the id is not one";
+    /// It has more recordings than the ledger has room for in one place (DynamoDB: thousands).
+    TooManyRecordings = "too-many-recordings", "export its day on one machine with a ledger in a file: LEDGER=sqlite:PATH";
     /// An event told of a voicemail, and for a day no mailbox listed it.
     NotListed = "voicemail-not-listed", "it was deleted before it could be copied, or lies in a mailbox that the signed-in user does not see";
     /// An event told of a voicemail and named neither a queue nor a user, and the signed-in user is in no group.

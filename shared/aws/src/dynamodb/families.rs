@@ -9,6 +9,7 @@ use callvault_pipeline::facts::{Intake, NewConversation};
 use callvault_pipeline::ids::ConversationId;
 use callvault_pipeline::ledger::machine::{self, Settlement};
 use callvault_pipeline::ledger::{LedgerError, RowKey, Settled, Stage};
+use callvault_pipeline::reason::Reason;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -121,7 +122,18 @@ impl DynamoLedger {
                 (item, certain) = (self.read(place).await?, true);
                 continue;
             };
-            match self.write(new).await? {
+            let written = match self.write(new).await {
+                // Never an error that comes back each time: it would hold up its batch and its day.
+                Err(LedgerError::TooLarge { key, detail }) => match item.parked(Reason::TooManyRecordings) {
+                    Some(parked) => {
+                        tracing::error!(row.key = %key, reason = %Reason::TooManyRecordings, "parked {key}: {detail}");
+                        self.write(parked).await?
+                    }
+                    None => return Err(LedgerError::TooLarge { key, detail }),
+                },
+                written => written?,
+            };
+            match written {
                 Ok(_) => return Ok(answer),
                 Err(found) => (item, certain) = (found, true),
             }

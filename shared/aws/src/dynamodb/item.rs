@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use callvault_pipeline::ledger::{LedgerError, Row, RowKey, Stage};
+use callvault_pipeline::ledger::{LedgerError, Row, RowKey, Stage, machine};
+use callvault_pipeline::reason::Reason;
 
 use super::lanes::{self, Lanes};
 use super::place::Place;
@@ -14,8 +15,11 @@ use super::stored::{self, Content};
 /// What DynamoDB gives and takes.
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
-/// DynamoDB takes no item over 400 KB, names and keys included.
+/// DynamoDB takes no item over 400 KB, names and keys included. No item grows beyond this.
 const MOST_BYTES: usize = 380_000;
+
+/// What is claimed or parked is written up to this: it has grown by a few words at most.
+const LAST_BYTES: usize = 400_000;
 
 /// An item as it is, or is to be, in the table.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub(super) struct Item {
     pub(super) lanes: Lanes,
     /// Whether this write makes copies due.
     wake: bool,
+    /// What its rows may weigh.
+    most_bytes: usize,
     /// Seconds since 1970.
     pub(super) expires: Option<i64>,
 }
@@ -35,7 +41,7 @@ impl Item {
     /// One that is not there yet.
     pub(super) fn new(place: Place) -> Self {
         let (content, lanes) = (Content::default(), Lanes::default());
-        Self { place, version: 0, content, lanes, wake: false, expires: None }
+        Self { place, version: 0, content, lanes, wake: false, most_bytes: MOST_BYTES, expires: None }
     }
 
     pub(super) fn rows(&self) -> &[Row] {
@@ -56,14 +62,23 @@ impl Item {
         let mut item = self.claimed(changed);
         item.lanes = lanes::of(item.rows(), &self.lanes);
         item.wake = lanes::wakes(&self.lanes, &item.lanes);
+        item.most_bytes = MOST_BYTES;
         item.expires = None;
         item
+    }
+
+    /// The item with its conversation parked, for one that has no room for what was to be written; `None` where it holds
+    /// none.
+    pub(super) fn parked(&self, reason: Reason) -> Option<Self> {
+        let rows = machine::park_family(self.rows(), reason);
+        (!rows.is_empty()).then(|| Self { most_bytes: LAST_BYTES, ..self.with(&rows) })
     }
 
     /// The item with rows that are claimed now: its entries stay where they are.
     pub(super) fn claimed(&self, changed: &[Row]) -> Self {
         let mut item = self.clone();
         item.wake = false;
+        item.most_bytes = LAST_BYTES;
         for row in changed {
             let mut row = row.clone();
             if let Some(work) = &mut row.work {
@@ -81,10 +96,9 @@ impl Item {
     /// What is written, but for version and write.
     pub(super) fn attributes(&self) -> Result<Attributes, LedgerError> {
         let rows = stored::encode(&self.place, &self.content).map_err(|detail| self.unreadable(detail))?;
-        if rows.len() > MOST_BYTES {
-            let n = self.rows().len();
-            let detail = format!("{} has {n} rows, more than a DynamoDB item can hold", self.place.sk);
-            return Err(LedgerError::Unusable { detail });
+        if rows.len() > self.most_bytes {
+            let detail = format!("{} rows are more than a DynamoDB item can hold", self.rows().len());
+            return Err(LedgerError::TooLarge { key: self.place.sk.clone(), detail });
         }
         let mut attributes = Attributes::from([(schema::ROWS.to_owned(), AttributeValue::B(Blob::new(rows)))]);
         let text = |text: &str| AttributeValue::S(text.to_owned());

@@ -31,7 +31,7 @@ pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
 pub use mending::{Reopening, reopen_day, reopen_family};
 pub use rows::{add, claim, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen};
-pub use settling::settle;
+pub use settling::{park_family, settle};
 pub use voicemails::{meet, note};
 pub use words::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
 

@@ -136,6 +136,27 @@ fn give_up(row: &Row, fact: &ConversationFact, reason: Reason, family: &[Row]) -
     rows
 }
 
+/// The rows to write for a conversation that the ledger has no room for as it would be next: the conversation and what
+/// of it is not terminal are parked, and what can be asked for again is dropped.
+pub fn park_family(family: &[Row], reason: Reason) -> Vec<Row> {
+    let parked = |row: &Row| {
+        let mut row = Row { tries: 0, work: None, ..row.clone() };
+        match &mut row.fact {
+            Fact::Conversation(fact) => {
+                fact.state = ConversationState::Settled(Outcome::Parked(reason));
+                (fact.metadata, fact.batch_error, fact.outages) = (None, None, 0);
+            }
+            Fact::Recording(recording) if !recording.state.is_terminal() => {
+                recording.state = RecordingState::Parked(reason);
+                (recording.detail, recording.outages) = (None, 0);
+            }
+            _ => return None,
+        }
+        Some(row)
+    };
+    family.iter().filter_map(parked).collect()
+}
+
 fn park(id: &ConversationId, row: &Row, fact: &ConversationFact, parked: &ParkedRecording, family: &[Row]) -> Row {
     let key = RowKey::Recording(id.clone(), parked.recording.clone());
     let state = parked.state;
