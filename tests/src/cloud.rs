@@ -37,6 +37,9 @@ pub fn timer() -> Value {
 /// An instance that is killed never answers: after this nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// A function whose instances are not all at work within this is killed as it is.
+const BUSY_WITHIN: Duration = Duration::from_secs(3);
+
 /// How often every record of the table's stream reaches the upload function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deliveries {
@@ -75,6 +78,23 @@ impl Default for Drive {
     fn default() -> Self {
         Self { instances: 1, stream: Deliveries::Once, kills: 0, patience: Duration::from_secs(900) }
     }
+}
+
+/// What happened on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driven {
+    /// Instances that were killed.
+    pub kills: usize,
+    /// Invocations that an instance had taken and never answered: it was killed in the middle of them.
+    pub cut_off: usize,
+}
+
+/// The invocations under way, and what became of them.
+#[derive(Default)]
+struct Watch {
+    under_way: [AtomicUsize; FUNCTIONS.len()],
+    kills: AtomicUsize,
+    cut_off: AtomicUsize,
 }
 
 /// The whole of it.
@@ -217,7 +237,7 @@ impl Cloud {
     }
 
     /// Plans the days, then fires timers and carries stream records until every day is closed.
-    pub async fn run_until_closed(&self, drive: Drive) {
+    pub async fn run_until_closed(&self, drive: Drive) -> Driven {
         let instances: Vec<Vec<Mutex<Instance>>> = FUNCTIONS
             .iter()
             .map(|name| (0..drive.instances).map(|number| Mutex::new(self.instance(name, number))).collect())
@@ -225,13 +245,14 @@ impl Cloud {
         let days = json!({ "from": self.days[0].to_string(), "to": self.days[self.days.len() - 1].to_string() });
         let planned = self.insist(FUNCTIONS[0], &days).await;
         assert_eq!(planned.status, 200, "{planned:?}");
-        let stop = AtomicBool::new(false);
-        let timers = FUNCTIONS.iter().flat_map(|name| (0..drive.instances).map(|_| self.timer(name, &stop).boxed()));
+        let (stop, watch) = (AtomicBool::new(false), Watch::default());
+        let timers =
+            (0..FUNCTIONS.len() * drive.instances).map(|n| self.timer(n % FUNCTIONS.len(), &watch, &stop).boxed());
         let everything = futures_util::future::join(
             futures_util::future::join_all(timers),
             futures_util::future::join3(
-                self.stream(drive.stream, &stop),
-                self.kills(&instances, drive.kills, &stop),
+                self.stream(drive.stream, &watch, &stop),
+                self.kills(&instances, drive.kills, &watch, &stop),
                 self.replace_dead(&instances, &stop),
             ),
         );
@@ -242,6 +263,7 @@ impl Cloud {
         };
         let (closed, _) = futures_util::future::join(closed, everything).await;
         assert!(closed, "not closed in time: {}\n{}", self.status().await, self.logs());
+        Driven { kills: watch.kills.into_inner(), cut_off: watch.cut_off.into_inner() }
     }
 
     /// The ends of the logs, for whoever reads a failure.
@@ -270,24 +292,32 @@ impl Cloud {
     }
 
     /// One function's timer, quicker than on AWS.
-    async fn timer(&self, name: &str, stop: &AtomicBool) {
+    async fn timer(&self, which: usize, watch: &Watch, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             // An instance that is killed answers nothing: the timer comes again, as on AWS.
-            if let Some(answer) = self.lambda.invoke(name, &timer(), PATIENCE).await {
-                assert_eq!(answer.status, 200, "{name}: {answer:?}\n{}", self.logs());
+            if let Some(answer) = self.invoke(which, &timer(), watch).await {
+                assert_eq!(answer.status, 200, "{}: {answer:?}\n{}", FUNCTIONS[which], self.logs());
             }
             pause(1000).await;
         }
     }
 
-    async fn stream(&self, deliveries: Deliveries, stop: &AtomicBool) {
+    async fn invoke(&self, which: usize, payload: &Value, watch: &Watch) -> Option<Answer> {
+        watch.under_way[which].fetch_add(1, Ordering::Relaxed);
+        let answer = self.lambda.invoke(FUNCTIONS[which], payload, PATIENCE).await;
+        watch.under_way[which].fetch_sub(1, Ordering::Relaxed);
+        watch.cut_off.fetch_add(usize::from(answer.is_none()), Ordering::Relaxed);
+        answer
+    }
+
+    async fn stream(&self, deliveries: Deliveries, watch: &Watch, stop: &AtomicBool) {
         let mut reader = stream::Reader::new(self.moto.url(), &self.table).await;
         while !stop.load(Ordering::Relaxed) {
             let records = reader.next().await;
             if !records.is_empty() {
                 let event = json!({ "Records": records });
                 for _ in 0..deliveries.times() {
-                    if let Some(answer) = self.lambda.invoke(FUNCTIONS[3], &event, PATIENCE).await {
+                    if let Some(answer) = self.invoke(3, &event, watch).await {
                         assert_eq!(answer.body, json!({ "batchItemFailures": [] }), "{}", self.logs());
                     }
                 }
@@ -296,16 +326,23 @@ impl Cloud {
         }
     }
 
-    /// Kills one instance after the other, in turn over the functions, and starts another in its place.
-    async fn kills(&self, instances: &[Vec<Mutex<Instance>>], kills: usize, stop: &AtomicBool) {
+    /// Kills one instance after the other, in turn over the functions and while all of a function's are at work if that
+    /// happens soon, and starts another in its place.
+    async fn kills(&self, instances: &[Vec<Mutex<Instance>>], kills: usize, watch: &Watch, stop: &AtomicBool) {
         let next = AtomicUsize::new(100);
         for n in 0..kills {
             pause(700 + 137 * (n as u64 % 7)).await;
+            let which = n % FUNCTIONS.len();
+            let begun = Instant::now();
+            let all_busy = || watch.under_way[which].load(Ordering::Relaxed) >= instances[which].len();
+            while !all_busy() && begun.elapsed() < BUSY_WITHIN {
+                pause(3).await;
+            }
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let which = n % FUNCTIONS.len();
             let victim = &instances[which][n / FUNCTIONS.len() % instances[which].len()];
+            watch.kills.fetch_add(1, Ordering::Relaxed);
             *victim.lock().unwrap() = self.instance(FUNCTIONS[which], next.fetch_add(1, Ordering::Relaxed));
         }
     }
