@@ -9,6 +9,7 @@
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `doctor` | everything that is there, and each thing that is not |
 //! | `login` | a person who signs in, and what can come between |
+//! | `panics` | what is said when a process dies of one |
 //! | `person` | somebody with a browser, for `login` |
 //! | `running` | signals, `simulator`, `demo`, a stdout that nobody reads |
 
@@ -19,6 +20,7 @@ mod doctor;
 mod login;
 mod mount;
 mod on_aws;
+mod panics;
 mod person;
 mod places;
 mod running;
