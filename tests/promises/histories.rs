@@ -114,6 +114,7 @@ impl History<'_> {
     async fn settle(&mut self, row: &Row, how: u8, given: &[(usize, u32)]) -> String {
         let due = self.now + Duration::from_secs(u64::from(how) % 60);
         let settlement = match (&row.fact, how % 8) {
+            (_, 0) if how >= 192 => Settlement::SourceAway { due },
             (_, 0) => Settlement::Later { due, failed: how >= 128 },
             (Fact::Day(_), _) if row.work.as_ref().is_some_and(|work| work.stage == Stage::Query) => {
                 Settlement::Queried

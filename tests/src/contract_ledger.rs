@@ -37,7 +37,8 @@ macro_rules! ledger_contract {
                     more_results_open_a_stored_recording_again, more_results_while_it_is_copied_are_copied_too,
                     a_lost_job_gives_its_conversations_back, a_conversation_whose_jobs_are_always_lost_is_looked_at,
                     a_conversation_is_looked_at_when_nothing_is_left_to_copy;
-                settling: later_counts_failures_and_not_waiting, a_running_job_keeps_its_counts,
+                settling: later_counts_failures_and_not_waiting, a_source_that_is_away_is_counted_apart_from_tries,
+                    a_running_job_keeps_its_counts,
                     stored_keeps_what_is_proved, a_repeated_copy_changes_nothing, parked_keeps_its_reason,
                     refused_sends_the_conversation_into_a_batch_again, refused_too_often_is_parked,
                     refused_while_it_is_looked_at_waits_for_that_look, the_last_recording_wakes_its_conversation,

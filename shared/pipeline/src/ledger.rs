@@ -10,6 +10,7 @@
 mod counts;
 pub mod machine;
 pub mod memory;
+mod outages;
 mod row;
 pub mod rows;
 pub mod turn;

@@ -24,6 +24,39 @@ pub async fn later_counts_failures_and_not_waiting(ledger: &dyn Ledger) {
     assert_eq!(ledger.day(day()).await.unwrap().unwrap().tries, 0);
 }
 
+/// Whatever the row is about; a claim that is given back says nothing, anything else that the source answers.
+pub async fn a_source_that_is_away_is_counted_apart_from_tries(ledger: &dyn Ledger) {
+    ledger.delivered_one("a", vec![delivered("r", 1)]).await;
+    let away = |now: i64| Settlement::SourceAway { due: t(now + 10) };
+    let key = recording("a/r");
+    for (now, settlement, counted) in [
+        (11, away(11), (0, 1)),
+        (21, Settlement::Later { due: t(31), failed: false }, (0, 1)),
+        (31, away(31), (0, 2)),
+        (41, Settlement::Later { due: t(51), failed: true }, (1, 0)),
+        (51, away(51), (1, 1)),
+    ] {
+        let claim = ledger.claimed_one(Stage::Upload, now).await;
+        assert_eq!(ledger.settled(&claim, settlement, now).await, Settled::Done);
+        let row = ledger.row(&key).await;
+        assert_eq!((row.tries, row.outages()), counted, "at {now}");
+        assert_eq!(due(&row), Some((Stage::Upload, t(now + 10))));
+    }
+    let claim = ledger.claimed_one(Stage::Upload, 61).await;
+    ledger.settled(&claim, Settlement::Stored(vec![object("call/a", 5)]), 61).await;
+    let claim = ledger.claimed_one(Stage::Describe, 61).await;
+    ledger.settled(&claim, away(61), 61).await;
+    assert_eq!((ledger.row(&key).await.outages(), ledger.row(&claim.key).await.outages()), (0, 1));
+    let claim = ledger.claimed_one(Stage::Describe, 71).await;
+    ledger.settled(&claim, look(Next::Resubmit { due: t(71), lost: false }), 71).await;
+    assert_eq!(ledger.row(&claim.key).await.outages(), 0);
+    ledger.submitted_as(2, 71).await;
+    let claim = ledger.claimed_one(Stage::Poll, 73).await;
+    ledger.settled(&claim, away(73), 73).await;
+    let claim = ledger.claimed_one(Stage::Poll, 83).await;
+    assert_eq!((claim.outages(), claim.tries), (1, 0));
+}
+
 /// For servers without a status.
 pub async fn a_running_job_keeps_its_counts(ledger: &dyn Ledger) {
     ledger.found(&["a"], 0).await;

@@ -292,7 +292,7 @@ pub struct BatchFact {
     /// Equal counts, where there is no status.
     pub steady: Option<Steady>,
     /// How often in a row the source did not answer about it, which is no fault of its own.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::outages::is_zero")]
     pub outages: u32,
 }
 
@@ -345,7 +345,7 @@ pub struct ConversationFact {
     /// Its metadata object in the archive.
     pub object: Option<StoredObject>,
     /// How often in a row the source did not answer about it, which is no fault of its own.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::outages::is_zero")]
     pub outages: u32,
 }
 
@@ -428,13 +428,8 @@ pub struct RecordingFact {
     /// When its conversation started; decides `{hour}` in its key.
     pub start: Option<Timestamp>,
     /// How often in a row the source did not answer about it, which is no fault of its own.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::outages::is_zero")]
     pub outages: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 /// A parked thing and its reason, for lists.
@@ -449,26 +444,6 @@ pub struct Parked {
 }
 
 impl Row {
-    /// How often in a row the source did not answer about it. Always 0 for what does not count that.
-    pub fn outages(&self) -> u32 {
-        match &self.fact {
-            Fact::Batch(batch) => batch.outages,
-            Fact::Conversation(conversation) => conversation.outages,
-            Fact::Recording(recording) => recording.outages,
-            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) => 0,
-        }
-    }
-
-    pub(super) fn with_outages(mut self, outages: u32) -> Self {
-        match &mut self.fact {
-            Fact::Batch(batch) => batch.outages = outages,
-            Fact::Conversation(conversation) => conversation.outages = outages,
-            Fact::Recording(recording) => recording.outages = outages,
-            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) => {}
-        }
-        self
-    }
-
     /// Whether nothing more happens to it by itself. A day is terminal when it is closed.
     pub fn is_terminal(&self) -> bool {
         match &self.fact {
