@@ -274,7 +274,7 @@ fn late_by(seconds: i64) -> FakeOrg {
 fn a_recorded_conversation_whose_list_is_still_empty_is_looked_at_again() {
     TestClock::run(async {
         for mode in [MetadataMode::Full, MetadataMode::Analytics] {
-            let world = World::new(late_by(15), Settings { mode, ..Settings::default() });
+            let world = World::new(late_by(10), Settings { mode, ..Settings::default() });
             world.export(&[DAY]).await;
             assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored"], "{mode:?}");
         }
@@ -287,7 +287,7 @@ fn an_empty_list_is_believed_in_the_end() {
         let world = World::new(late_by(24 * 3600), Settings::default());
         let script = world.export(&[DAY]).await;
         assert_eq!(world.states(DAY).await, ["a: no-recordings"]);
-        assert_eq!(script.count("source.metadata"), 5, "once, and four looks more");
+        assert_eq!(script.count("source.metadata"), 3, "once, and two looks more");
         let unrecorded = World::new(FakeOrg::of(vec![call(vec![])]), Settings::default());
         assert_eq!(unrecorded.export(&[DAY]).await.count("source.metadata"), 1, "nobody said there is any");
     });

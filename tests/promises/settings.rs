@@ -132,9 +132,9 @@ fn analytics_mode_asks_only_about_what_looks_wrong() {
             "wrong/r: parked source-error",
         ];
         assert_eq!(world.states(DAY).await, expected);
-        // Five times for `odd`, before its empty list is believed; for `wrong` once after each of its batches, and those
+        // Three times for `odd`, before its empty list is believed; for `wrong` once after each of its batches, and those
         // are four.
-        assert_eq!(script.count("source.metadata"), 9);
+        assert_eq!(script.count("source.metadata"), 7);
         let healthy = FakeOrg { conversations: org.conversations[..3].to_vec(), ..org.clone() };
         let world = World::new(healthy.clone(), settings.clone());
         let script = world.export(&[DAY]).await;

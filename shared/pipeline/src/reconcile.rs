@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::ids::RecordingId;
 use crate::kind::Kind;
-use crate::ledger::machine::{MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording};
+use crate::ledger::machine::{MOST_EMPTY_LOOKS, MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording};
 use crate::ledger::{ConversationFact, Fact, Outcome, RecordingFact, RecordingState, Row, RowKey};
 use crate::models::{FileState, RecordingMetadata};
 use crate::reason::Reason;
@@ -77,7 +77,7 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
     }
     let listed = fact.metadata.as_deref().unwrap_or_default();
     // Analytics saw it recorded, and nothing is there yet: recordings may come later than what tells of them.
-    if fact.facts.recorded && listed.is_empty() && recordings.is_empty() && fact.looks < MOST_LOOKS {
+    if fact.facts.recorded && listed.is_empty() && recordings.is_empty() && fact.looks < MOST_EMPTY_LOOKS {
         let next = Some(Next::LookAgain { due: now + pause(fact.looks, 3) });
         return Some(Decision::Go { park: Vec::new(), next, outcome: Outcome::NoRecordings });
     }

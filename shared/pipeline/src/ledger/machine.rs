@@ -43,13 +43,16 @@ pub const MOST_RESUBMISSIONS: u32 = 3;
 /// any of them and says nothing about it.
 pub const MOST_LOSSES: u32 = 16;
 
-/// A conversation whose recording is still uploading is looked at this often before that is parked; one that was
-/// recorded, as analytics says, and has no recording, before that is believed.
+/// A conversation whose recording is still uploading is looked at this often before that is parked.
 pub const MOST_LOOKS: u32 = 4;
 
 /// What the source was asked less long ago than this is not asked again because a day is planned once more: whoever
 /// repeats an export at once wants what is left of it.
 pub const RECENT: SignedDuration = SignedDuration::from_hours(1);
+
+/// A conversation that was recorded, as analytics says, and has no recording is looked at again this often before that is
+/// believed: nine seconds in all. Retention makes such conversations too, and each holds up its day.
+pub const MOST_EMPTY_LOOKS: u32 = 2;
 
 /// A recording that waits for its conversation's other recordings is looked at again after this, should its wake-up
 /// have been lost.
