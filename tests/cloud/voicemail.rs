@@ -22,17 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// An org with somebody signed in, whose secret is in Secrets Manager.
 async fn cloud(seed: u64) -> (Cloud, Vec<(String, String)>) {
     let cloud = Cloud::start(Options { seed, ..quick(10) }).await;
-    let (grant, id) = (cloud.simulator().grant(), unique("user"));
-    let secret = json!({
-        "clientId": "demo", "clientSecret": "demo", "accessToken": grant["access_token"], "refreshToken": grant["refresh_token"],
-    });
+    let id = unique("user");
     let secrets = aws_sdk_secretsmanager::Client::new(cloud.sdk());
-    secrets.create_secret().name(&id).secret_string(secret.to_string()).send().await.unwrap();
+    secrets.create_secret().name(&id).secret_string(signed_in(&cloud).to_string()).send().await.unwrap();
     let mut settings = cloud.settings();
     for (name, value) in [("VOICEMAIL_SECRET_ID", id.as_str()), ("DELETE_AFTER_UPLOAD", "true")] {
         settings.push((name.to_owned(), value.to_owned()));
     }
     (cloud, settings)
+}
+
+/// What somebody who signs in leaves in the secret.
+fn signed_in(cloud: &Cloud) -> Value {
+    let grant = cloud.simulator().grant();
+    json!({
+        "clientId": "demo", "clientSecret": "demo", "accessToken": grant["access_token"], "refreshToken": grant["refresh_token"],
+    })
 }
 
 fn instance(cloud: &Cloud, settings: &[(String, String)], number: usize) -> Instance {
@@ -133,6 +138,28 @@ async fn what_is_listable_later_is_moved_by_the_timers_though_instances_die() {
         }
     }
     let _last = instance(&cloud, &settings, 900);
+    until_moved(&cloud, expected(&cloud).len()).await;
+    equals_truth(&cloud).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_before_anybody_signed_in_is_moved_afterwards() {
+    let (cloud, settings) = cloud(403).await;
+    let (_, id) = settings.iter().find(|(name, _)| name == "VOICEMAIL_SECRET_ID").unwrap();
+    let secrets = aws_sdk_secretsmanager::Client::new(cloud.sdk());
+    // As the template makes it.
+    secrets.put_secret_value().secret_id(id).secret_string("{}").send().await.unwrap();
+    let _instance = instance(&cloud, &settings, 0);
+    let events = events(&cloud);
+    for event in &events {
+        let answer = cloud.lambda().invoke(FUNCTION, event, PATIENCE).await.unwrap();
+        assert_eq!((answer.status, answer.error_type()), (200, None), "no dead letter: {answer:?}");
+    }
+    assert_eq!(cloud.status().await["voicemail"]["notices"], events.len());
+    assert!(cloud.logs().contains("\"StageFaults\":1"), "somebody is told: {}", cloud.logs());
+    let refused = cloud.lambda().invoke(FUNCTION, &timer(), PATIENCE).await.unwrap();
+    assert_eq!(refused.error_type(), Some("sign-in-refused"), "{refused:?}");
+    secrets.put_secret_value().secret_id(id).secret_string(signed_in(&cloud).to_string()).send().await.unwrap();
     until_moved(&cloud, expected(&cloud).len()).await;
     equals_truth(&cloud).await;
 }

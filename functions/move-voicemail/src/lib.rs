@@ -50,25 +50,36 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Writes down what an event says, sweeps if told to, then does what is due until nothing is soon, or time is up.
 ///
+/// An event that is written down is in no need of the platform's retries, nor of its dead letters: whatever keeps it
+/// from being moved now (nobody is signed in yet) is said, and the timer goes on with it.
+///
 /// # Errors
-/// [`Refusal`]: the event is malformed, the sign-in is refused, ledger or archive cannot be used.
+/// [`Refusal`]: the event is malformed, the ledger cannot be used; without an event also that the sign-in is refused, or
+/// that the archive cannot be used.
 pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal> {
     let event = event::read(event, Accepts::Voicemail)?;
-    let (parts, house) = (work.parts(), work.house.clone());
-    let stage = wiring::voicemail(&parts.settings, &house, work.user()?.voicemails.clone());
-    match event {
-        Event::Voicemail(end) => {
-            let notice = end.notice(&house.calendar);
-            let new = house.ledger.note_voicemail(&notice, house.clock.now()).await?;
-            tracing::info!(conversation.id = %notice.conversation, new, "voicemail was left in {}", notice.conversation);
-        }
-        Event::Sweep => work.report += stage.sweep().await?,
-        Event::Timer { .. } | Event::Days(_) | Event::Stream(_) => {}
+    let noted = matches!(event, Event::Voicemail(_));
+    if let Event::Voicemail(end) = &event {
+        let (ledger, notice) = (&work.house.ledger, end.notice(&work.house.calendar));
+        let new = ledger.note_voicemail(&notice, work.house.clock.now()).await?;
+        tracing::info!(conversation.id = %notice.conversation, new, "voicemail was left in {}", notice.conversation);
+    }
+    match go_on(work, matches!(event, Event::Sweep)).await {
+        Err(refusal) if noted => work.put_up_with(refusal),
+        done => done?,
+    }
+    Ok(work.outcome())
+}
+
+async fn go_on(work: &mut Work<'_>, sweeps: bool) -> Result<(), Refusal> {
+    let stage = wiring::voicemail(&work.parts().settings, &work.house, work.user()?.voicemails.clone());
+    if sweeps {
+        work.report += stage.sweep().await?;
     }
     loop {
         let did_something = work.repeat(async || stage.run().await).await?;
         if !did_something && !work.wait_for(FUNCTION.stages, PATIENCE).await? {
-            return Ok(work.outcome());
+            return Ok(());
         }
     }
 }

@@ -150,7 +150,7 @@ async fn invoke(
     let (shift, deadline) = shift_of(now, context.deadline);
     let mut work = Work::new(parts, shift, deadline);
     let answer = Box::pin(handle(payload, &mut work)).await;
-    let fault = answer.as_ref().err().map(|refusal| refusal.code);
+    let fault = answer.as_ref().err().map(|refusal| refusal.code).or(work.fault);
     let measured = Measured {
         environment: parts.settings.layout.environment(),
         function: function.name,

@@ -33,10 +33,12 @@ impl User {
         Self { voicemails, client: None, tokens: None }
     }
 
-    /// The user of the settings. The region may come from the user's secret: then it is put into the settings.
+    /// The user of the settings. The region may come from the user's secret: then it is put into the settings. Where
+    /// it is set, a secret that cannot be read yet keeps nothing from starting: it is read again when a token is asked
+    /// for, and until then events are written down.
     ///
     /// # Errors
-    /// [`Refusal`]: the secret cannot be read, no region is known, a media host is none.
+    /// [`Refusal`]: the secret cannot be read and nothing else names the region, a media host is none.
     pub async fn connect(settings: &mut Settings, sdk: &SdkConfig) -> Result<Self, Refusal> {
         let Some(SecretPlace::Aws(id)) = &settings.voicemail.secret else {
             return Err(Refusal::settings(
@@ -44,11 +46,14 @@ impl User {
             ));
         };
         let tokens = Arc::new(UserTokens::new(sdk, id, system::clock()));
-        let read = tokens.read().await;
-        let region = read.map_err(|error| Refusal { code: error.code(), message: error.to_string() })?;
-        let endpoints = match settings.endpoints.clone() {
-            Some(endpoints) => endpoints,
-            None => of_region(region.as_deref())?,
+        let endpoints = match (settings.endpoints.clone(), tokens.read().await) {
+            (Some(endpoints), Ok(_)) => endpoints,
+            (Some(endpoints), Err(error)) => {
+                tracing::warn!(code = error.code(), "nobody is signed in: {error}");
+                endpoints
+            }
+            (None, Ok(region)) => of_region(region.as_deref())?,
+            (None, Err(error)) => return Err(Refusal { code: error.code(), message: error.to_string() }),
         };
         settings.endpoints = Some(endpoints.clone());
         let media_hosts = settings.media_hosts.clone();

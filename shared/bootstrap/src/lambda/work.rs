@@ -36,6 +36,8 @@ pub struct Work<'a> {
     pub house: House,
     /// What was done so far.
     pub report: Report,
+    /// The code of what it could not go on for, where the invocation does not fail for it.
+    pub fault: Option<&'static str>,
 }
 
 impl<'a> Work<'a> {
@@ -47,7 +49,8 @@ impl<'a> Work<'a> {
         if let Some(user) = &parts.user {
             user.set_deadline(deadline);
         }
-        Self { parts, house: House { shift: Some(shift), ..parts.house.clone() }, report: Report::default() }
+        let house = House { shift: Some(shift), ..parts.house.clone() };
+        Self { parts, house, report: Report::default(), fault: None }
     }
 
     /// What the instance keeps.
@@ -87,6 +90,12 @@ impl<'a> Work<'a> {
             }
             did_something = true;
         }
+    }
+
+    /// Says what stopped work that the ledger remembers: to people, and to no platform that would send its event again.
+    pub fn put_up_with(&mut self, Refusal { code, message }: Refusal) {
+        tracing::error!(code, "left to the next run: {message}");
+        self.fault = Some(code);
     }
 
     /// Waits until something is due for one of `stages`, if that is within `patience` and while there is time to do it.
