@@ -342,6 +342,35 @@ fn what_is_never_listed_is_parked_after_a_day_and_asked_for_less_and_less() {
     });
 }
 
+/// Nothing ran for a day, or nobody was signed in: the first look is no reason to give up.
+#[test]
+fn what_lay_untouched_for_a_day_is_looked_for_and_copied_all_the_same() {
+    TestClock::run(async {
+        let later = at("2026-01-22T07:10:00Z");
+        let one = |id: &str| FakeVoicemail::new(id, "2026-01-21T05:59:00Z");
+        let slow = FakeVoicemail { not_ready: 3, ..one("slow") };
+        let broken = FakeVoicemail { cut: 7, ..one("broken") };
+        let world = World::new(vec![slow, broken, FakeVoicemail { listable: later, ..one("late") }]);
+        let stage = world.stage(&Script::quiet());
+        for notice in &world.notices {
+            stage.house.ledger.note_voicemail(notice, world.clock.now()).await.unwrap();
+        }
+        // One look finds two of the messages. Their media is asked for only much later.
+        stage.run().await.unwrap();
+        assert_eq!(
+            (world.states("c-slow").await, world.states("c-late").await),
+            (vec!["found".to_owned(), "waiting".to_owned()], vec!["waiting".to_owned()])
+        );
+        world.clock.sleep(Duration::from_secs(25 * 3600)).await;
+        stage.run().await.unwrap();
+        world.clock.until(later).await;
+        world.done().await;
+        for conversation in ["c-slow", "c-broken", "c-late"] {
+            assert_eq!(world.states(conversation).await, ["found", "stored"], "{conversation}");
+        }
+    });
+}
+
 #[test]
 fn gone_direct_and_grouped_ones_end_where_they_belong() {
     TestClock::run(async {

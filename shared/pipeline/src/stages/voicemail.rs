@@ -43,6 +43,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// What the source is not ready for is asked for this long.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
+/// And this often at least: a row that lay untouched for a day (nothing ran, nobody was signed in) has not been waited
+/// for yet.
+const LEAST_LOOKS: u32 = 10;
+
 /// Settings of the voicemail stage.
 #[derive(Debug, Clone)]
 pub struct VoicemailOptions {
@@ -164,7 +168,7 @@ impl Voicemail {
     /// that only its mailbox, and no export, would bring back.
     async fn put_off_copy(&self, task: &Task<'_>, reason: Reason, detail: String) -> Result<Report, Fault> {
         let (row, id) = (task.row, task.message);
-        if self.is_out_of_patience(task.fact.since) {
+        if self.is_out_of_patience(task.fact.since, task.fact.looks + 1) {
             return self.park(row, reason, detail).await;
         }
         tracing::info!(voicemail.id = %id, "voicemail {id} is put off: {detail}");
@@ -183,15 +187,20 @@ impl Voicemail {
     /// Makes a row due again that the source is not ready for: later with every look, `longest` at most; half of the
     /// pause is left to chance.
     async fn not_yet(&self, row: &Row, looks: u32, longest: Duration, detail: Option<String>) -> Result<(), Fault> {
-        let pause = Duration::from_secs(5 << looks.min(10)).min(longest);
-        let due = self.house.now() + pause.mul_f64(0.5 + 0.5 * (self.house.chance)());
+        let due = self.after(looks, longest);
         self.house.settle(row, Settlement::NotYet { due, detail }).await?;
         Ok(())
     }
 
-    /// Whether something has been waited for since `since` for as long as anything is.
-    fn is_out_of_patience(&self, since: Timestamp) -> bool {
-        since + PATIENCE <= self.house.now()
+    /// When what was looked at `looks` times before is looked at again.
+    fn after(&self, looks: u32, longest: Duration) -> Timestamp {
+        let pause = Duration::from_secs(5 << looks.min(10)).min(longest);
+        self.house.now() + pause.mul_f64(0.5 + 0.5 * (self.house.chance)())
+    }
+
+    /// Whether something has been waited for since `since`, with so many `looks`, for as long as anything is.
+    fn is_out_of_patience(&self, since: Timestamp, looks: u32) -> bool {
+        looks >= LEAST_LOOKS && since + PATIENCE <= self.house.now()
     }
 }
 

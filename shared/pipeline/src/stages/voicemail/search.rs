@@ -238,7 +238,7 @@ impl Voicemail {
             let detail = "the message is marked as deleted at the source".to_owned();
             return self.park(row, Reason::Deleted, detail).await;
         }
-        if self.is_out_of_patience(fact.since) {
+        if self.is_out_of_patience(fact.since, fact.looks + 1) {
             let listed = "no mailbox listed its message within a day".to_owned();
             let (reason, detail) = one.fault.clone().unwrap_or((Reason::NotListed, listed));
             return self.park(row, reason, detail).await;

@@ -29,7 +29,7 @@ impl Voicemail {
         let Task { row, fact, message, .. } = *task;
         let Some(copied) = self.copy(task).await? else {
             let wait = async {
-                if self.is_out_of_patience(fact.since) {
+                if self.is_out_of_patience(fact.since, fact.looks + 1) {
                     let detail = "the source prepared its media for a day".to_owned();
                     return self.park(row, Reason::MediaNotReady, detail).await;
                 }
