@@ -21,6 +21,7 @@ use callvault_tests::fakes::{FakeMailboxes, FakeVoicemail, TestClock};
 use callvault_tests::faulty::{Fault, FaultyArchive, FaultyLedger, FaultySource, How, Script, Stopped, When};
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::world::at;
@@ -293,6 +294,43 @@ fn what_does_not_read_back_is_not_deleted_and_is_parked() {
         let message = world.source.messages().remove(0);
         assert!(!message.deleted && !message.read && !message.disconnected);
         assert_eq!(world.states("c-m").await, ["found", "parked archive-failed"]);
+    });
+}
+
+/// The source answers with 503 to everything that changes something, for an hour after the copy; or the archive cannot
+/// be read for as long, or for two days.
+#[test]
+fn trouble_after_the_copy_leaves_no_order_undone() {
+    for (calls, hours) in [("source.", 1), ("archive.read", 1), ("archive.read", 48)] {
+        TestClock::run(async {
+            let mut world = World::that_deletes(vec![FakeVoicemail::new("m", "2026-01-21T05:00:00Z")]);
+            let ends = world.clock.now() + Duration::from_secs(hours * 3600);
+            let names = ["source.disconnect_callback", "source.mark_read", "source.delete", "archive.read"];
+            let failing: Vec<&'static str> = names.into_iter().filter(|name| name.starts_with(calls)).collect();
+            let script = Script::quiet().out_of_order(&failing, ends, Arc::clone(&world.clock) as Arc<dyn Clock>);
+            world.orders = ALL.to_vec();
+            world.work_through(&script).await;
+            everything_is_moved(&world, &format!("{calls} for {hours} h")).await;
+            let tries: u64 = failing.iter().map(|call| script.count(call)).sum();
+            assert!((8..100).contains(&tries), "{calls} for {hours} h: {tries} tries");
+        });
+    }
+}
+
+#[test]
+fn an_order_that_never_works_is_given_up_after_a_day_and_the_next_is_given() {
+    TestClock::run(async {
+        let mut world = World::that_deletes(vec![FakeVoicemail::new("m", "2026-01-21T05:00:00Z")]);
+        world.orders = ALL.to_vec();
+        let (begun, clock) = (world.clock.now(), Arc::clone(&world.clock) as Arc<dyn Clock>);
+        let script = Script::quiet().out_of_order(&["source.disconnect_callback"], Timestamp::MAX, clock);
+        world.work_through(&script).await;
+        let message = world.source.messages().remove(0);
+        assert_eq!((message.disconnected, message.read, message.deleted), (false, true, true));
+        let counts = world.ledger.voicemail_counts().await.unwrap();
+        assert_eq!(counts.orders_refused, [("disconnect".to_owned(), 1)].into());
+        let took = world.clock.now().duration_since(begun).as_hours();
+        assert!((24..=26).contains(&took), "{took} h");
     });
 }
 

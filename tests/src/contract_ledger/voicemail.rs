@@ -126,10 +126,15 @@ pub async fn a_message_is_copied_then_settled(ledger: &dyn Ledger) {
     assert_eq!((row.state_word(), row.bytes(), row.attempt, &row.work), ("stored", 7, claim.attempt, &claim.work));
     let one = |order, carried| [(order, carried)].into();
     let orders = one(Order::Disconnect, Carried::Refused("no".to_owned()));
-    let later = Settlement::OrdersDue { orders, due: t(20), detail: "why".to_owned() };
+    let later = Settlement::OrdersDue { orders, tried: true, due: t(20), detail: "why".to_owned() };
     assert_eq!(ledger.settled(&claim, later, 3).await, Settled::Done);
     let claim = ledger.claimed_one(Stage::Voicemail, 20).await;
-    assert_eq!(claim.tries, 1);
+    assert_eq!((claim.tries, fact(&claim).looks), (1, 0));
+    let unread =
+        Settlement::OrdersDue { orders: Default::default(), tried: false, due: t(20), detail: "why".to_owned() };
+    assert_eq!(ledger.settled(&claim, unread, 20).await, Settled::Done);
+    let claim = ledger.claimed_one(Stage::Voicemail, 20).await;
+    assert_eq!((claim.tries, fact(&claim).looks), (1, 1), "no try of the order");
     assert_eq!(ledger.voicemail_counts().await.unwrap().orders_due, 1);
     let moved = Settlement::Moved { orders: one(Order::Delete, Carried::Done) };
     assert_eq!(ledger.settled(&claim, moved.clone(), 21).await, Settled::Done);

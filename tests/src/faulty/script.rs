@@ -7,6 +7,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use callvault_pipeline::clock::Clock;
+use jiff::Timestamp;
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,9 @@ pub struct Fault {
 /// How long a call takes: those whose name begins so, by a clock.
 type Slowness = (&'static str, Duration, Arc<dyn Clock>);
 
+/// Calls of these names fail until then, by a clock.
+type Trouble = (Vec<&'static str>, Timestamp, Arc<dyn Clock>);
+
 /// Told after every call that took effect.
 type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -61,6 +65,7 @@ struct State {
     step: usize,
     observer: Option<Observer>,
     slow: Vec<Slowness>,
+    trouble: Option<Trouble>,
 }
 
 /// What becomes of the calls of one process. Clones share the counts.
@@ -100,6 +105,12 @@ impl Script {
     /// Makes every call whose name begins with `calls` take `span`, before it takes effect.
     pub fn slow(self, calls: &'static str, span: Duration, clock: Arc<dyn Clock>) -> Self {
         self.state().slow.push((calls, span, clock));
+        self
+    }
+
+    /// Makes every call of these names fail, with an error that may pass, until `ends`.
+    pub fn out_of_order(self, calls: &[&'static str], ends: Timestamp, clock: Arc<dyn Clock>) -> Self {
+        self.state().trouble = Some((calls.to_vec(), ends, clock));
         self
     }
 
@@ -197,6 +208,10 @@ impl Script {
         *number += 1;
         let number = *number;
         let fault = state.faults.iter().copied().find(|fault| fault.call == call && fault.number == number);
+        let troubled =
+            state.trouble.as_ref().is_some_and(|(calls, ends, clock)| calls.contains(&call) && clock.now() < *ends);
+        let trouble = Fault { call, number, when: When::Before, how: How::Error };
+        let fault = fault.or(troubled.then_some(trouble));
         state.hit += u64::from(fault.is_some());
         fault
     }

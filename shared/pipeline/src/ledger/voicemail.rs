@@ -192,7 +192,7 @@ pub struct VoicemailFact {
     pub caller: Option<Caller>,
     /// Since when it is to be copied.
     pub since: Timestamp,
-    /// How often the source was not ready.
+    /// How often the source was not ready; of one that is stored, how often its copy could not be read back.
     pub looks: u32,
     /// How often it was copied: again only where a copy did not read back.
     pub copies: u32,

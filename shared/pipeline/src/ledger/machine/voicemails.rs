@@ -127,12 +127,13 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             fact.object = Some(object.clone());
             fact.metadata = Some(metadata.clone());
             fact.copies = fact.copies.saturating_add(1);
-            (fact.detail, fact.settled_at) = (None, Some(now));
+            (fact.looks, fact.detail, fact.settled_at) = (0, None, Some(now));
             work.clone_from(&row.work);
         }
-        // The copy that was recorded is not there any more, or is another: it is copied again.
+        // The copy that was recorded is not there any more, or is another: it is copied again, with the whole patience.
         Settlement::CopyLost { due, detail } => {
             fact.state = VoicemailState::Waiting;
+            (fact.since, fact.looks) = (now, 0);
             (fact.object, fact.metadata, fact.settled_at) = (None, None, None);
             fact.detail = Some(detail.clone());
             work = row.work.clone().map(|work| Work { due: *due, holder: None, ..work });
@@ -142,11 +143,12 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             // It is in the archive, and the copy is not made again.
             (fact.caller, fact.detail) = (None, None);
         }
-        Settlement::OrdersDue { orders, due, detail } => {
+        Settlement::OrdersDue { orders, tried, due, detail } => {
             fact.orders.extend(orders.clone());
             fact.detail = Some(detail.clone());
             // One that was carried out, or given up, begins the patience with the next anew.
-            tries = if orders.is_empty() { row.tries + 1 } else { 1 };
+            tries = if orders.is_empty() { row.tries } else { 0 } + u32::from(*tried);
+            fact.looks = if *tried || !orders.is_empty() { 0 } else { fact.looks.saturating_add(1) };
             work = row.work.clone().map(|work| Work { due: *due, holder: None, ..work });
         }
         Settlement::Parked { reason, detail, .. } => {

@@ -94,10 +94,12 @@ pub enum Settlement {
         /// What became of orders at the source.
         orders: BTreeMap<Order, Carried>,
     },
-    /// Orders about a message that is in the archive are still due. Counted as a try.
+    /// Orders about a message that is in the archive are still due.
     OrdersDue {
         /// What became of the others.
         orders: BTreeMap<Order, Carried>,
+        /// Whether the next one was given: that is a try of it. Where the copy could not be read back it was not.
+        tried: bool,
         /// When.
         due: Timestamp,
         /// Our words, redacted.

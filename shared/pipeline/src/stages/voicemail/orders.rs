@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 
-use super::{Task, Voicemail, code_of, stops_everything};
+use super::{LONGEST_PAUSE, Task, Voicemail, code_of, stops_everything};
 use crate::api::{ApiError, NextStep};
 use crate::archive::{ArchiveError, Proof, Prover};
 use crate::ledger::StoredObject;
 use crate::ledger::machine::Settlement;
 use crate::ledger::voicemail::{Carried, MailboxName, Order, VoicemailState};
 use crate::reason::Reason;
-use crate::stages::{Fault, MOST_TRIES, Report};
+use crate::stages::{Fault, Report};
 
 /// A copy that does not read back is made anew this often before it is parked: the archive is at fault then.
 const MOST_COPIES: u32 = 3;
@@ -60,10 +60,7 @@ impl Voicemail {
                 match self.read_back(&[object, metadata]).await? {
                     Back::Whole => {}
                     Back::Other(detail) => return self.copy_again(task, detail).await,
-                    Back::Unread(detail) => {
-                        let code = Reason::ArchiveFailed.code().to_owned();
-                        return self.put_off(task, order, orders, code, detail).await;
-                    }
+                    Back::Unread(detail) => return self.wait_for_archive(task, orders, detail).await,
                 }
             }
             if !self.house.still_ours(task.row).await? {
@@ -104,7 +101,8 @@ impl Voicemail {
         }
     }
 
-    /// An order that failed is given again later; after too often it is given up, and the next one is due.
+    /// An order that failed is given again later, for a day; then it is given up, and the next one is due. A few minutes
+    /// in which the source is out of order must leave nothing undone for good.
     async fn put_off(
         &self,
         task: &Task<'_>,
@@ -113,24 +111,40 @@ impl Voicemail {
         code: String,
         detail: String,
     ) -> Result<Report, Fault> {
-        // Tries before the copy were tries of copying.
-        let tries = if task.fact.state == VoicemailState::Stored { task.row.tries } else { 0 };
+        // What was counted before the copy, or for the order before this one, says nothing about this one.
+        let tries = if is_stored(task) && orders.is_empty() { task.row.tries } else { 0 };
+        let since = task.fact.settled_at.filter(|_| is_stored(task)).unwrap_or_else(|| self.house.now());
         let (id, word) = (task.message, order.as_str());
-        let due = if tries + 1 >= MOST_TRIES {
+        let given_up = self.is_out_of_patience(since.max(task.fact.since), tries + 1);
+        let due = if given_up {
             tracing::warn!(voicemail.id = %id, code, "given up to {word} voicemail {id}: {detail}");
             orders.insert(order, Carried::GivenUp(code));
             self.house.now()
         } else {
             tracing::info!(voicemail.id = %id, code, "to {word} voicemail {id} is put off: {detail}");
-            self.house.next_try(tries)
+            self.after(tries, LONGEST_PAUSE)
         };
-        self.house.settle(task.row, Settlement::OrdersDue { orders, due, detail }).await?;
+        self.house.settle(task.row, Settlement::OrdersDue { orders, tried: !given_up, due, detail }).await?;
+        Ok(Report { failed: 1, ..Report::default() })
+    }
+
+    /// Orders wait for an archive that cannot be read, however long: it is not their failure.
+    async fn wait_for_archive(
+        &self,
+        task: &Task<'_>,
+        orders: BTreeMap<Order, Carried>,
+        detail: String,
+    ) -> Result<Report, Fault> {
+        let (id, looks) = (task.message, if is_stored(task) { task.fact.looks } else { 0 });
+        tracing::warn!(voicemail.id = %id, "the copy of {id} cannot be read back: {detail}");
+        let due = self.after(looks, LONGEST_PAUSE);
+        self.house.settle(task.row, Settlement::OrdersDue { orders, tried: false, due, detail }).await?;
         Ok(Report { failed: 1, ..Report::default() })
     }
 
     /// A copy that is not what was recorded is copied again, and parked where the archive keeps none.
     async fn copy_again(&self, task: &Task<'_>, detail: String) -> Result<Report, Fault> {
-        let copies = task.fact.copies + u32::from(task.fact.state != VoicemailState::Stored);
+        let copies = task.fact.copies + u32::from(!is_stored(task));
         if copies >= MOST_COPIES {
             return self.park(task.row, Reason::ArchiveFailed, detail).await;
         }
@@ -163,4 +177,9 @@ impl Voicemail {
         // Without a declared length there is nothing that could differ.
         Ok(prover.finish(None).ok())
     }
+}
+
+/// Whether the message was in the archive already when it was claimed.
+fn is_stored(task: &Task<'_>) -> bool {
+    task.fact.state == VoicemailState::Stored
 }
