@@ -32,6 +32,8 @@ pub enum FaultName {
     CutBody,
     /// A JSON answer ends before its declared length; the request took effect.
     CutJson,
+    /// A media body has neither length nor chunks: it ends with the connection, so a cut cannot be told.
+    EndlessBody,
     /// A media body stops for 60 s, then goes on.
     StalledBody,
     /// The media URL is refused with 403, as if it had expired.
@@ -70,6 +72,7 @@ impl FaultName {
         Self::Slow,
         Self::CutBody,
         Self::CutJson,
+        Self::EndlessBody,
         Self::StalledBody,
         Self::ExpiredUrl,
         Self::ExpiredToken,
@@ -95,6 +98,7 @@ impl FaultName {
             Self::Slow => "slow",
             Self::CutBody => "cut-body",
             Self::CutJson => "cut-json",
+            Self::EndlessBody => "endless-body",
             Self::StalledBody => "stalled-body",
             Self::ExpiredUrl => "expired-url",
             Self::ExpiredToken => "expired-token",
@@ -117,7 +121,7 @@ impl FaultName {
         match self {
             Self::Unavailable | Self::Dropped | Self::Hang | Self::Slow => true,
             Self::Throttled | Self::CutJson => !media,
-            Self::CutBody | Self::StalledBody | Self::ExpiredUrl | Self::MediaBusy => media,
+            Self::CutBody | Self::EndlessBody | Self::StalledBody | Self::ExpiredUrl | Self::MediaBusy => media,
             Self::ExpiredToken => !media && !operation.starts_with("token") && operation != "authorize",
             Self::LateResults | Self::EarlyCounts | Self::RepeatedResults | Self::MissingStatus => {
                 operation == "batch-submit"
@@ -140,7 +144,7 @@ impl FaultName {
     fn probability(self, profile: Profile) -> f64 {
         let (usual, hostile) = match self {
             // A refusal is not bad luck: who wants one asks for it.
-            Self::Hang | Self::StalledBody | Self::Forbidden => (0.0, 0.0),
+            Self::Hang | Self::EndlessBody | Self::StalledBody | Self::Forbidden => (0.0, 0.0),
             Self::MediaNotReady => (0.20, 0.50),
             // Each stops every request there for a second; media have no others to hide behind.
             Self::Throttled => (0.005, 0.05),

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -216,6 +216,8 @@ async fn send(world: &Arc<World>, answer: Answer, struck: &Struck) -> Result<Res
         let millis = world.chance(|chance| chance.between(200, 1_000));
         pause(Duration::from_millis(millis)).await;
     }
+    // A refusal is no medium.
+    let endless = struck.by(FaultName::EndlessBody) && matches!(answer.body, Body::Media { .. });
     let (length, body) = match answer.body {
         Body::Empty => (0, whole(Bytes::new())),
         Body::Whole(bytes) => {
@@ -233,9 +235,13 @@ async fn send(world: &Arc<World>, answer: Answer, struck: &Struck) -> Result<Res
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
+    if endless {
+        // To older servers the end of the connection is the end of the body.
+        *response.version_mut() = Version::HTTP_10;
+    }
     let headers = response.headers_mut();
     headers.extend(answer.headers);
-    if answer.status != StatusCode::NO_CONTENT {
+    if answer.status != StatusCode::NO_CONTENT && !endless {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
@@ -253,7 +259,7 @@ fn media(world: &Arc<World>, source: Source, skip: u64, length: u64, struck: &St
     let cut = (struck.by(FaultName::CutBody) && length > 0).then(|| cut_at(world, length));
     let stall = (struck.by(FaultName::StalledBody) && length > 0).then(|| cut_at(world, length));
     let mut pieces = Pieces::of(source, skip, length).cut(cut);
-    if cut.is_none() && stall.is_none() && length <= SMALL_MEDIA {
+    if cut.is_none() && stall.is_none() && !struck.by(FaultName::EndlessBody) && length <= SMALL_MEDIA {
         let mut all = Vec::with_capacity(length as usize);
         while let Some(piece) = pieces.next() {
             all.extend_from_slice(&piece);

@@ -335,6 +335,22 @@ fn an_order_that_never_works_is_given_up_after_a_day_and_the_next_is_given() {
 }
 
 #[test]
+fn what_nobody_says_the_end_of_is_kept_and_not_deleted() {
+    TestClock::run(async {
+        let mut world =
+            World::new(vec![FakeVoicemail { endless: true, ..FakeVoicemail::new("m", "2026-01-21T05:00:00Z") }]);
+        world.orders = ALL.to_vec();
+        world.done().await;
+        let message = world.source.messages().remove(0);
+        assert_eq!((message.disconnected, message.read, message.deleted), (true, true, false));
+        assert_eq!(world.states("c-m").await, ["found", "stored"]);
+        let copy = world.objects.objects().remove(&key(&message, "webm")).unwrap();
+        assert!(copy.len() < message.bytes.len() && message.bytes.starts_with(&copy));
+        assert_eq!(world.ledger.voicemail_counts().await.unwrap().orders_refused, [("delete".to_owned(), 1)].into());
+    });
+}
+
+#[test]
 fn what_stands_in_its_place_stays_and_the_message_gets_a_key_of_its_own() {
     TestClock::run(async {
         let mut world = World::new(vec![FakeVoicemail::new("m", "2026-01-21T05:00:00Z")]);

@@ -127,6 +127,9 @@ pub struct Media {
     pub content_type: Option<String>,
     /// Declared length in bytes; `None` where the server declares none.
     pub length: Option<u64>,
+    /// Whether the body's end can be told from a connection that broke: its length is declared, or it comes in chunks.
+    /// Where it cannot, the bytes may be fewer than there are, without an error.
+    pub has_provable_end: bool,
     /// The bytes. An error, or an end before `length`, means the body was cut.
     pub body: BoxStream<'static, Result<Bytes, MediaError>>,
 }

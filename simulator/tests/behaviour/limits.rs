@@ -85,6 +85,13 @@ async fn a_dropped_request_took_effect_and_a_cut_one_is_shorter_than_declared() 
     assert_eq!(client.get(&url).await.body.len(), 1 << 20);
     let query = json!({ "interval": DAY }).to_string();
     assert!(client.send(Method::POST, QUERY, query).await.is_err());
+
+    // Neither a length nor chunks: whole or cut, it ends in the same way.
+    client.simulator.set_faults([Fault::new(FaultName::EndlessBody), Fault::new(FaultName::CutBody).calls(&[2])]);
+    let whole = client.get(&url).await;
+    assert_eq!((whole.body.len(), whole.headers.get("content-length")), (1 << 20, None));
+    assert_eq!(whole.headers.get("transfer-encoding"), None);
+    assert!(client.send(Method::GET, &url, "").await.unwrap().body.len() < 1 << 20);
 }
 
 #[tokio::test]

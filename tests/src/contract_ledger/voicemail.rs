@@ -43,7 +43,11 @@ async fn rows(ledger: &dyn Ledger, conversation: &str) -> Vec<Row> {
 }
 
 fn copied() -> Settlement {
-    Settlement::Copied { object: object("voicemail/a_m.webm", 7), metadata: object("voicemail/a_m.json", 9) }
+    Settlement::Copied {
+        object: object("voicemail/a_m.webm", 7),
+        metadata: object("voicemail/a_m.json", 9),
+        proved: true,
+    }
 }
 
 fn park(reason: Reason) -> Settlement {
@@ -136,6 +140,7 @@ pub async fn a_message_is_copied_then_settled(ledger: &dyn Ledger) {
     let claim = ledger.claimed_one(Stage::Voicemail, 20).await;
     assert_eq!((claim.tries, fact(&claim).looks), (1, 1), "no try of the order");
     assert_eq!(ledger.voicemail_counts().await.unwrap().orders_due, 1);
+    assert!(!fact(&claim).unproved);
     let moved = Settlement::Moved { orders: one(Order::Delete, Carried::Done) };
     assert_eq!(ledger.settled(&claim, moved.clone(), 21).await, Settled::Done);
     assert_eq!(ledger.settled(&claim, moved, 22).await, Settled::Stale);

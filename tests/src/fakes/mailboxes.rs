@@ -35,6 +35,8 @@ pub struct FakeVoicemail {
     pub cut: u32,
     /// So many URLs are refused first.
     pub refused: u32,
+    /// Whether its media come without a length, and break off in the middle.
+    pub endless: bool,
     /// Whether nobody may mark it as read or delete it.
     pub protected: bool,
     /// Whether it is marked as deleted, and listed all the same.
@@ -61,6 +63,7 @@ impl FakeVoicemail {
             not_ready: 0,
             cut: 0,
             refused: 0,
+            endless: false,
             protected: false,
             marked_deleted: false,
             deleted: false,
@@ -184,8 +187,13 @@ impl Voicemails for FakeMailboxes {
             one.cut -= 1;
             pieces[1] = Err(MediaError::Interrupted { detail: "cut".to_owned() });
         }
-        let (content_type, length) = (Some("audio/webm".to_owned()), Some(one.bytes.len() as u64));
-        Ok(Media { content_type, length, body: stream::iter(pieces).boxed() })
+        let content_type = Some("audio/webm".to_owned());
+        let length = (!one.endless).then_some(one.bytes.len() as u64);
+        if one.endless {
+            // The connection breaks, and nobody can tell.
+            pieces.truncate(1);
+        }
+        Ok(Media { content_type, length, has_provable_end: !one.endless, body: stream::iter(pieces).boxed() })
     }
 
     async fn mark_read(&self, message: &VoicemailId) -> Result<(), ApiError> {

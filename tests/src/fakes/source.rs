@@ -298,6 +298,7 @@ impl Recordings for FakeSource {
         Ok(Media {
             content_type: recording.content_type.clone(),
             length: Some(bytes.len() as u64),
+            has_provable_end: true,
             body: stream::iter(pieces).boxed(),
         })
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, LOCATION};
-use hyper::{Response, StatusCode, Uri};
+use hyper::header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use hyper::{Response, StatusCode, Uri, Version};
 use jiff::Timestamp;
 use url::Url;
 
@@ -108,8 +108,11 @@ impl Opener<'_> {
             _ => return Err(interrupted(format!("status {status}"))),
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|text| text.to_str().ok()).map(str::to_owned);
+        let is_in_chunks = is_in_chunks(&response);
         let body = response.into_body();
-        Ok(Media { content_type, length: body.size_hint().exact(), body: pieces(body, self.stall_timeout) })
+        let length = body.size_hint().exact();
+        let has_provable_end = length.is_some() || is_in_chunks;
+        Ok(Media { content_type, length, has_provable_end, body: pieces(body, self.stall_timeout) })
     }
 
     /// The host has trouble of its own, and says perhaps for how long.
@@ -121,6 +124,15 @@ impl Opener<'_> {
         }
         unavailable(format!("status {}", response.status().as_u16()), pause)
     }
+}
+
+/// Whether a body says by itself where it ends: in HTTP/1.1 by its last chunk (RFC 9112, 6.3), in HTTP/2 always. Any
+/// other body without a length lasts until the connection ends, for whatever reason.
+fn is_in_chunks(response: &Response<Incoming>) -> bool {
+    let codings = response.headers().get_all(TRANSFER_ENCODING).iter().next_back();
+    let last = codings.and_then(|codings| codings.to_str().ok()?.rsplit(',').next());
+    let chunked = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+    response.version() >= Version::HTTP_2 || (response.version() == Version::HTTP_11 && chunked)
 }
 
 /// The bytes of a body; a stall longer than `stall` or a cut ends it with an error.

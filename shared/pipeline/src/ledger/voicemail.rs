@@ -200,6 +200,9 @@ pub struct VoicemailFact {
     pub object: Option<StoredObject>,
     /// What is in the archive about it.
     pub metadata: Option<StoredObject>,
+    /// Whether the source did not say where the media ends: then the copy may be a part of it, and nothing is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproved: bool,
     /// What became of the orders at the source; those that are not here were not set, or are still due.
     pub orders: BTreeMap<Order, Carried>,
     /// When it was stored or parked.

@@ -58,6 +58,8 @@ pub(super) struct Opened {
     pub(super) content_type: Option<String>,
     /// Declared, in bytes.
     pub(super) length: Option<u64>,
+    /// Whether its end can be told from a connection that broke.
+    pub(super) has_provable_end: bool,
     pub(super) body: Body,
 }
 
@@ -68,6 +70,8 @@ pub(super) struct Copied {
     pub(super) content_type: Option<String>,
     /// Whether it was not there before.
     pub(super) fresh: bool,
+    /// Whether the source said where it ends: otherwise it may be a part of it.
+    pub(super) proved: bool,
 }
 
 /// Copies what `open` gives to the key that `key` makes of its content type. Content that differs from what is there
@@ -79,12 +83,14 @@ pub(super) async fn copy(
 ) -> Result<Copied, Failed> {
     let opened = open().await?;
     let content_type = opened.content_type.clone();
+    let mut proved = opened.has_provable_end;
     let own = key(content_type.as_deref(), None)?;
     let (key, put) = match put(archive, &own, opened).await? {
         Put::AlreadyThere { same: false, proof } => {
             let variant = proof.sha256.get(..VARIANT_DIGITS).unwrap_or_default();
             let other = key(content_type.as_deref(), Some(variant))?;
             let again = Opened { content_type: content_type.clone(), ..open().await? };
+            proved = again.has_provable_end;
             let put = put(archive, &other, again).await?;
             (other, put)
         }
@@ -99,11 +105,11 @@ pub(super) async fn copy(
             return Err(Failed::Interrupted(Reason::DownloadFailed, detail));
         }
     };
-    Ok(Copied { key, proof, content_type, fresh })
+    Ok(Copied { key, proof, content_type, fresh, proved })
 }
 
 async fn put(archive: &dyn Archive, key: &Key, opened: Opened) -> Result<Put, Failed> {
-    let Opened { content_type, length, body } = opened;
+    let Opened { content_type, length, body, .. } = opened;
     let offer = Offer { key, content_type: content_type.as_deref(), length, body };
     archive.put_new(offer).await.map_err(of_put)
 }

@@ -226,7 +226,7 @@ impl Upload {
     async fn copy(&self, task: &Task<'_>, link: &Link, report: &mut Report) -> Result<StoredObject, Failed> {
         let open = async || self.open(task, link).await;
         let key = |content_type: Option<&str>, variant: Option<&str>| self.key(task, content_type, variant);
-        let Copied { key, proof, content_type, fresh } = copying::copy(&*self.house.archive, open, key).await?;
+        let Copied { key, proof, content_type, fresh, .. } = copying::copy(&*self.house.archive, open, key).await?;
         if fresh {
             report.stored += 1;
             report.bytes += proof.bytes;
@@ -254,8 +254,9 @@ impl Upload {
             Some(named) if is_known(Some(named)) => Some(named.to_owned()),
             named => media.content_type.clone().filter(|sent| is_known(Some(sent))).or(named.map(str::to_owned)),
         };
+        let has_provable_end = media.has_provable_end;
         let (length, body) = self.body(task.fact.kind, content_type.as_deref(), media).await?;
-        Ok(Opened { content_type, length, body })
+        Ok(Opened { content_type, length, has_provable_end, body })
     }
 
     /// The body as it is stored: a chat with only the messages that are kept, anything else as it comes.

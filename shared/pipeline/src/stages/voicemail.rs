@@ -24,6 +24,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
+use self::orders::Kept;
 use super::copying::Failed;
 use super::shift::Worked;
 use super::{Fault, House, Report, concerns_everything};
@@ -144,7 +145,9 @@ impl Voicemail {
     /// Copies a message that is not in the archive yet, then gives the orders that are due.
     async fn work(&self, task: &Task<'_>) -> Result<Report, Fault> {
         match (task.fact.state, &task.fact.object, &task.fact.metadata) {
-            (VoicemailState::Stored, Some(object), Some(metadata)) => self.orders(task, object, metadata).await,
+            (VoicemailState::Stored, Some(object), Some(metadata)) => {
+                self.orders(task, &Kept { object, metadata, proved: !task.fact.unproved }).await
+            }
             (VoicemailState::Parked(_), ..) => Ok(Report::default()),
             _ => match self.transfer(task).await {
                 Ok(report) => Ok(report),

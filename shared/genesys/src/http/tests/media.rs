@@ -134,6 +134,24 @@ async fn redirects_are_judged_like_the_first_url() {
 }
 
 #[tokio::test]
+async fn whether_an_end_proves_anything_is_told() {
+    for (head, proves) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", true),
+        ("HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc", true),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc", false),
+        ("HTTP/1.0 200 OK\r\n\r\nabc", false),
+    ] {
+        let server = Server::start(move |_| Reply::Raw(head.to_owned())).await;
+        let client = client_of(&server).0;
+        let media = client.open(&SignedUrl::new(format!("{}{SIGNED}", server.url()))).await.unwrap();
+        assert_eq!(media.has_provable_end, proves, "{head}");
+        let bytes: Vec<u8> = media.body.map(|piece| piece.unwrap().to_vec()).concat().await;
+        assert_eq!(bytes, b"abc", "{head}");
+    }
+}
+
+#[tokio::test]
 async fn three_redirects_are_followed_and_no_more() {
     let hops = |most: usize| {
         let calls = std::sync::atomic::AtomicUsize::new(0);

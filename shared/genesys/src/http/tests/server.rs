@@ -23,6 +23,8 @@ pub(super) struct Heard {
 pub(super) enum Reply {
     /// A complete answer: status, further header lines, body.
     Whole(u16, String, String),
+    /// These bytes, as they are.
+    Raw(String),
     /// An answer whose body ends early.
     Cut(u16, String),
     /// The connection closes without an answer.
@@ -136,6 +138,7 @@ async fn talk(
         Reply::Whole(status, headers, body) => {
             stream.write_all(format!("{}{headers}\r\n{body}", head(status, body.len())).as_bytes()).await?;
         }
+        Reply::Raw(bytes) => stream.write_all(bytes.as_bytes()).await?,
         Reply::Cut(status, body) => {
             stream.write_all(format!("{}\r\n{body}", head(status, body.len() + 100)).as_bytes()).await?;
         }

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::words::Settlement;
 use crate::ledger::row::{Fact, Row, RowKey, Stage, Work};
-use crate::ledger::voicemail::{FoundVoicemail, Leg, Notice, NoticeFact, NoticeState, VoicemailFact, VoicemailState};
+use crate::ledger::voicemail::{
+    Carried, FoundVoicemail, Leg, Notice, NoticeFact, NoticeState, VoicemailFact, VoicemailState,
+};
 use crate::reason::Reason;
 
 /// Legs of one conversation that are told apart. No conversation has so many; a sender that makes ids up may.
@@ -70,6 +72,7 @@ pub fn meet(existing: Option<&Row>, found: &FoundVoicemail, now: Timestamp) -> O
             copies: 0,
             object: None,
             metadata: None,
+            unproved: false,
             orders: BTreeMap::new(),
             settled_at: None,
             detail: None,
@@ -122,10 +125,11 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             work = row.work.clone().map(|work| Work { due: *due, holder: None, ..work });
         }
         // The claim goes on: orders at the source follow, and each of them is only given once this is written.
-        Settlement::Copied { object, metadata } => {
+        Settlement::Copied { object, metadata, proved } => {
             fact.state = VoicemailState::Stored;
             fact.object = Some(object.clone());
             fact.metadata = Some(metadata.clone());
+            fact.unproved = !proved;
             fact.copies = fact.copies.saturating_add(1);
             (fact.looks, fact.detail, fact.settled_at) = (0, None, Some(now));
             work.clone_from(&row.work);

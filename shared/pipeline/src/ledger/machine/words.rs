@@ -81,6 +81,8 @@ pub enum Settlement {
         object: StoredObject,
         /// What is known of it.
         metadata: StoredObject,
+        /// Whether the source said where its media ends.
+        proved: bool,
     },
     /// A message's copy, which was recorded, is not there any more or is another: due to be copied again.
     CopyLost {

@@ -20,6 +20,14 @@ use crate::stages::{Fault, Report};
 /// A copy that does not read back is made anew this often before it is parked: the archive is at fault then.
 const MOST_COPIES: u32 = 3;
 
+/// What is in the archive of a message.
+pub(super) struct Kept<'a> {
+    pub(super) object: &'a StoredObject,
+    pub(super) metadata: &'a StoredObject,
+    /// Whether the source said where the message's media ends: otherwise the copy may be a part of it.
+    pub(super) proved: bool,
+}
+
 /// What reading a copy back showed.
 enum Back {
     /// What was recorded.
@@ -42,12 +50,7 @@ enum Given {
 
 impl Voicemail {
     /// Gives the orders that are set and not carried out, each after the one before.
-    pub(super) async fn orders(
-        &self,
-        task: &Task<'_>,
-        object: &StoredObject,
-        metadata: &StoredObject,
-    ) -> Result<Report, Fault> {
+    pub(super) async fn orders(&self, task: &Task<'_>, kept: &Kept<'_>) -> Result<Report, Fault> {
         // Only the voicemail of a queue makes a callback.
         let is_possible = |order| order != Order::Disconnect || matches!(task.fact.mailbox, MailboxName::Queue(_));
         let is_due = |order: &Order| {
@@ -57,7 +60,7 @@ impl Voicemail {
         for (place, order) in Order::ALL.into_iter().filter(is_due).enumerate() {
             // Before the first, and right before the one that cannot be taken back.
             if place == 0 || order == Order::Delete {
-                match self.read_back(&[object, metadata]).await? {
+                match self.read_back(&[kept.object, kept.metadata]).await? {
                     Back::Whole => {}
                     Back::Other(detail) => return self.copy_again(task, detail).await,
                     Back::Unread(detail) => return self.wait_for_archive(task, orders, detail).await,
@@ -66,7 +69,7 @@ impl Voicemail {
             if !self.house.still_ours(task.row).await? {
                 return Ok(Report::default());
             }
-            match self.give(task, order, object).await? {
+            match self.give(task, order, kept).await? {
                 Given::Carried(carried) => drop(orders.insert(order, carried)),
                 Given::Failed { code, detail } => return self.put_off(task, order, orders, code, detail).await,
             }
@@ -75,15 +78,20 @@ impl Voicemail {
         Ok(Report { settled: 1, ..Report::default() })
     }
 
-    async fn give(&self, task: &Task<'_>, order: Order, object: &StoredObject) -> Result<Given, Fault> {
+    async fn give(&self, task: &Task<'_>, order: Order, kept: &Kept<'_>) -> Result<Given, Fault> {
         let (source, id, word) = (&self.source, task.message, order.as_str());
         let given = match order {
             Order::Disconnect => source.disconnect_callback(task.conversation).await,
             Order::MarkRead => source.mark_read(id).await,
             // Nothing was delivered, and so nothing is proved by having it.
-            Order::Delete if object.bytes == 0 => {
+            Order::Delete if kept.object.bytes == 0 => {
                 tracing::warn!(voicemail.id = %id, "voicemail {id} is not deleted: its copy is empty");
                 return Ok(Given::Carried(Carried::Refused("empty-copy".to_owned())));
+            }
+            // A connection that broke looks the same as its end.
+            Order::Delete if !kept.proved => {
+                tracing::warn!(voicemail.id = %id, "voicemail {id} is not deleted: nothing says that its copy is whole");
+                return Ok(Given::Carried(Carried::Refused("unproved-length".to_owned())));
             }
             Order::Delete => source.delete(id).await,
         };

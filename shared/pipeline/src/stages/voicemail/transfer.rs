@@ -6,8 +6,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::orders::Kept;
 use super::{Task, Voicemail, stops_everything};
-use crate::api::{ApiError, SignedUrl, VoicemailFormat, VoicemailMedia};
+use crate::api::{ApiError, Media, SignedUrl, VoicemailFormat, VoicemailMedia};
 use crate::archive::{Proof, prove};
 use crate::day::Day;
 use crate::ids::{ConversationId, VoicemailId};
@@ -42,16 +43,17 @@ impl Voicemail {
         if copied.fresh {
             (report.stored, report.bytes) = (1, copied.proof.bytes);
         }
-        let Copied { key, proof: Proof { bytes, sha256 }, content_type, .. } = copied;
+        let Copied { key, proof: Proof { bytes, sha256 }, content_type, proved, .. } = copied;
         let object = StoredObject { key, bytes, sha256, content_type, job: None, stored_at: self.house.now() };
         let metadata = self.describe(task, &object).await?;
-        let settlement = Settlement::Copied { object: object.clone(), metadata: metadata.clone() };
+        let settlement = Settlement::Copied { object: object.clone(), metadata: metadata.clone(), proved };
         let settled = self.house.settle(row, settlement).await.map_err(|error| Failed::Fault(error.into()))?;
         if settled == Settled::Stale {
             return Ok(report);
         }
         tracing::debug!(voicemail.id = %message, bytes, "stored voicemail {message}");
-        report += self.orders(task, &object, &metadata).await.map_err(Failed::Fault)?;
+        let kept = Kept { object: &object, metadata: &metadata, proved };
+        report += self.orders(task, &kept).await.map_err(Failed::Fault)?;
         Ok(report)
     }
 
@@ -98,9 +100,10 @@ impl Voicemail {
 
     async fn open(&self, url: &SignedUrl) -> Result<Opened, Failed> {
         let media = self.source.download(url).await.map_err(of_media)?;
-        let sent = media.content_type.filter(|sent| is_known(Some(sent)));
+        let sent = media.content_type.clone().filter(|sent| is_known(Some(sent)));
         let content_type = sent.unwrap_or_else(|| content_type_of(self.options.format).to_owned());
-        Ok(Opened { content_type: Some(content_type), length: media.length, body: media.body })
+        let Media { length, has_provable_end, body, .. } = media;
+        Ok(Opened { content_type: Some(content_type), length, has_provable_end, body })
     }
 
     fn key(&self, task: &Task<'_>, ext: &str, variant: Option<&str>) -> Result<Key, Failed> {
