@@ -8,7 +8,7 @@ use callvault_aws::dynamodb::DynamoLedger;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Narrowing, Reopening, Settlement};
 use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
@@ -153,5 +153,9 @@ impl Ledger for Forgetful {
 
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         self.fresh().voicemail_counts().await
+    }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        self.fresh().reopen_voicemails(narrowing, now).await
     }
 }

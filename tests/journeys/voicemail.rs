@@ -174,6 +174,35 @@ fn a_refused_deletion_is_recorded_and_the_copy_stays() {
     let shown = scene.command(&["status"]).run().expect_code(0).stdout;
     assert!(shown.contains(&format!("not done at the source: {queues} delete")), "{shown}");
 }
+/// Everything that a person may mend: a permission that was missing, and media whose end nobody tells.
+#[test]
+fn what_was_refused_is_done_after_a_redrive_and_what_is_not_proved_is_never_deleted() {
+    let scene = scene(Options { seed: 75, ..quick(20) }).with("DELETE_AFTER_UPLOAD", "true");
+    let forbidden = Fault::new(FaultName::Forbidden).operation("voicemail-delete");
+    scene.simulator().set_faults([Fault::new(FaultName::EndlessBody).calls(&[1, 2]), forbidden]);
+    let all = expected(&scene).len();
+    let run = scene.command(&["run"]).start();
+    wait_for(&scene, all);
+    assert_eq!(scene.status()["voicemail"]["orders_refused"]["delete"], all);
+    assert!(scene.truth().voicemails.iter().all(|one| !one.deleted));
+    scene.simulator().set_faults([]);
+    let nothing = scene.command(&["redrive", "--reason", "voicemail-not-listed"]).run().expect_code(0).stdout;
+    assert!(nothing.contains("nothing parked"), "{nothing}");
+    let one = expected(&scene)[0].clone();
+    let said = scene.command(&["redrive", "--conversation", &one.conversation]).run().expect_code(0).stdout;
+    assert!(said.contains("voicemails opened again"), "{said}");
+    for day in scene.days() {
+        scene.command(&["redrive", "--day", &day.to_string()]).run().expect_code(0);
+    }
+    wait_for(&scene, all);
+    run.signal("TERM");
+    run.wait().expect_code(0);
+    let kept = expected(&scene).iter().filter(|one| !one.deleted).count();
+    assert_eq!(kept, 2, "those two whose media had no end");
+    assert_eq!(scene.status()["voicemail"]["orders_refused"]["delete"], 2);
+    let unknown = scene.command(&["redrive", "--day", "2001-01-01"]).run().expect_code(2);
+    assert!(unknown.stderr.contains("does not know the day"), "{}", unknown.stderr);
+}
 
 #[test]
 fn what_cannot_work_is_said_at_once() {

@@ -55,7 +55,8 @@ macro_rules! ledger_contract {
                     pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix;
                 voicemail: an_event_is_noted_once, another_leg_is_looked_for_too,
                     a_notice_waits_is_found_or_is_given_up, a_direct_one_is_out_of_reach, messages_are_added_once,
-                    a_message_is_copied_then_settled, what_is_lost_or_given_up_may_come_again, no_day_counts_voicemail
+                    a_message_is_copied_then_settled, what_is_lost_or_given_up_may_come_again,
+                    what_is_parked_or_refused_is_opened_again, no_day_counts_voicemail
             );
         }
     };

@@ -60,7 +60,7 @@ use aws_config::SdkConfig;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Narrowing, Reopening, Settlement};
 use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
@@ -266,5 +266,9 @@ impl Ledger for DynamoLedger {
 
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         self.count_voicemails().await
+    }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        self.reopen_all_voicemails(narrowing, now).await
     }
 }

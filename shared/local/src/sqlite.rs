@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Narrowing, Reopening, Settlement};
 use callvault_pipeline::ledger::rows::{self, Rows};
 use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
@@ -237,5 +237,10 @@ impl Ledger for SqliteLedger {
 
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         self.ask(|table| table.voicemail_counts()).await
+    }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        let narrowing = narrowing.clone();
+        self.ask(move |table| rows::reopen_voicemails(table, &narrowing, now)).await
     }
 }

@@ -31,7 +31,7 @@ pub use row::{
 use crate::day::Day;
 use crate::facts::NewConversation;
 use crate::ids::{BatchJobId, ConversationId};
-use machine::{Delivery, Reopening, Settlement};
+use machine::{Delivery, Narrowing, Reopening, Settlement};
 use turn::{Turn, TurnId};
 use voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 
@@ -158,6 +158,10 @@ pub trait Ledger: Send + Sync {
 
     /// The numbers of all voicemail. Reads as much as there is.
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError>;
+
+    /// Opens voicemail again that is parked, and orders that were refused or given up. How many rows; reads as much as
+    /// there is.
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError>;
 }
 
 /// Why a ledger cannot go on. All kinds stop the program: work goes on from the ledger's last state.

@@ -1,7 +1,8 @@
 //! Redrive: parked work is opened again, narrowed by day, reason and conversation.
 //!
 //! The stages do the rest: a conversation that is opened again is looked at once more and gets one more batch, and its
-//! day is planned once more, so that its marker follows. What is not named stays parked.
+//! day is planned once more, so that its marker follows. Voicemail is looked for and copied again, or its orders are
+//! given again that were refused or given up. What is not named stays parked.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +10,12 @@ use jiff::Timestamp;
 
 use crate::day::Day;
 use crate::ids::ConversationId;
+pub use crate::ledger::machine::Narrowing;
 use crate::ledger::machine::Reopening;
 use crate::ledger::{Ledger, LedgerError, Listing, Row};
-use crate::reason::Reason;
 
 /// Rows read at a time.
 const A_PAGE: usize = 100;
-
-/// What is opened again: everything parked that all of these name.
-#[derive(Debug, Clone, Default)]
-pub struct Narrowing {
-    /// Only of this day.
-    pub day: Option<Day>,
-    /// Only what is parked for this reason.
-    pub reason: Option<Reason>,
-    /// Only this conversation.
-    pub conversation: Option<ConversationId>,
-}
 
 /// What was opened again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,14 +26,12 @@ pub struct Redriven {
     pub left: u64,
     /// The days they are of.
     pub days: BTreeSet<Day>,
+    /// Voicemails, and notices of some.
+    pub voicemails: u64,
 }
 
-impl Narrowing {
-    fn names(&self, row: &Row) -> bool {
-        row.state_word() == "parked"
-            && self.day.is_none_or(|day| row.day == day)
-            && (self.reason.is_none() || row.reason() == self.reason)
-    }
+fn is_named(row: &Row, narrowing: &Narrowing) -> bool {
+    row.state_word() == "parked" && narrowing.is_of(row) && row.reason().is_some_and(|reason| narrowing.is_for(reason))
 }
 
 /// Opens parked work again. It may be repeated.
@@ -54,7 +42,7 @@ pub async fn redrive(ledger: &dyn Ledger, narrowing: &Narrowing, now: Timestamp)
     let mut done = Redriven::default();
     if let Some(id) = &narrowing.conversation {
         let family = ledger.conversation(id).await?;
-        if let Some(row) = family.iter().find(|row| narrowing.names(row)) {
+        if let Some(row) = family.iter().find(|row| is_named(row, narrowing)) {
             reopen(ledger, id, row.day, now, &mut done).await?;
         }
     } else {
@@ -69,6 +57,7 @@ pub async fn redrive(ledger: &dyn Ledger, narrowing: &Narrowing, now: Timestamp)
     for day in &done.days {
         ledger.reopen_day(*day, now).await?;
     }
+    done.voicemails = ledger.reopen_voicemails(narrowing, now).await?;
     Ok(done)
 }
 
@@ -85,7 +74,7 @@ async fn of_day(
         let rows = ledger.list(day, Listing::Parked, after.as_ref(), A_PAGE).await?;
         let Some(end) = rows.last() else { return Ok(()) };
         after = Some(end.key.clone());
-        for row in rows.iter().filter(|row| narrowing.names(row)) {
+        for row in rows.iter().filter(|row| is_named(row, narrowing)) {
             // A conversation stands before its recordings: they come one after the other.
             let Some(id) = row.key.conversation().filter(|id| last.as_ref() != Some(*id)) else { continue };
             last = Some(id.clone());

@@ -1,6 +1,6 @@
 //! Voicemail: notices and messages, each a row that is decided on by itself, and that no day counts.
 
-use callvault_pipeline::ledger::machine::Settlement;
+use callvault_pipeline::ledger::machine::{Narrowing, Settlement};
 use callvault_pipeline::ledger::voicemail::{
     Caller, Carried, FoundVoicemail, Leg, MailboxName, Notice, NoticeFact, Order, VoicemailFact,
 };
@@ -162,6 +162,61 @@ pub async fn what_is_lost_or_given_up_may_come_again(ledger: &dyn Ledger) {
     assert_eq!(ledger.add_voicemails(&[found("a", "m")], t(6 + 86_400)).await.unwrap(), 1);
     let claim = ledger.claimed_one(Stage::Voicemail, 6 + 86_400).await;
     assert_eq!((claim.state_word(), claim.tries, fact(&claim).since), ("waiting", 0, t(6 + 86_400)));
+}
+
+/// Opened again are what is parked, with the whole patience, and orders that were refused or given up; nothing else, and
+/// nothing that is not named.
+pub async fn what_is_parked_or_refused_is_opened_again(ledger: &dyn Ledger) {
+    ledger.note_voicemail(&notice("a", "leg"), t(0)).await.unwrap();
+    ledger.note_voicemail(&notice("b", "direct"), t(0)).await.unwrap();
+    ledger.add_voicemails(&[found("c", "parked"), found("d", "stored"), found("e", "waiting")], t(0)).await.unwrap();
+    let orders = [
+        (Order::Disconnect, Carried::Done),
+        (Order::MarkRead, Carried::Refused("no".to_owned())),
+        (Order::Delete, Carried::GivenUp("archive-failed".to_owned())),
+    ];
+    for claim in ledger.claimed(Stage::Voicemail, 1).await {
+        match claim.key.to_string().as_str() {
+            "voicemail/a/" => drop(ledger.settled(&claim, park(Reason::NotListed), 2).await),
+            "voicemail/c/parked" => drop(ledger.settled(&claim, park(Reason::MediaNotReady), 2).await),
+            "voicemail/d/stored" => {
+                ledger.settled(&claim, copied(), 2).await;
+                ledger.settled(&claim, Settlement::Moved { orders: orders.clone().into() }, 2).await;
+            }
+            _ => {}
+        }
+    }
+    let reopen = async |narrowing: Narrowing| ledger.reopen_voicemails(&narrowing, t(9)).await.unwrap();
+    let for_reason = |reason| Narrowing { reason: Some(reason), ..Narrowing::default() };
+    let of = |conversation: &str| Narrowing { conversation: Some(id(conversation)), ..Narrowing::default() };
+    assert_eq!(reopen(for_reason(Reason::Deleted)).await, 0);
+    assert_eq!(
+        reopen(of("b")).await + reopen(of("e")).await + reopen(of("x")).await,
+        0,
+        "out of reach, under way, unknown"
+    );
+    let yesterday = Narrowing { day: Some("2020-01-01".parse().unwrap()), ..Narrowing::default() };
+    assert_eq!(reopen(yesterday).await, 0);
+    assert_eq!(reopen(of("a")).await, 1);
+    let row = rows(ledger, "a").await.remove(0);
+    assert_eq!(
+        (row.state_word(), notice_fact(&row).since, due(&row)),
+        ("waiting", t(9), Some((Stage::Voicemail, t(9))))
+    );
+    assert_eq!(reopen(for_reason(Reason::ArchiveFailed)).await, 1, "an order that was given up for that");
+    let row = rows(ledger, "d").await.remove(0);
+    assert_eq!((row.state_word(), fact(&row).orders.len(), due(&row)), ("stored", 2, Some((Stage::Voicemail, t(9)))));
+    let everything = Narrowing { day: Some(day()), ..Narrowing::default() };
+    assert_eq!(reopen(everything.clone()).await, 1, "what is open already is left as it is");
+    let row = rows(ledger, "c").await.remove(0);
+    assert_eq!((row.state_word(), fact(&row).since, fact(&row).looks), ("waiting", t(9), 0));
+    let claim =
+        ledger.claimed(Stage::Voicemail, 10).await.into_iter().find(|row| row.state_word() == "stored").unwrap();
+    ledger.settled(&claim, Settlement::Moved { orders: Default::default() }, 11).await;
+    assert_eq!(reopen(everything.clone()).await, 1, "the order that was refused");
+    let row = rows(ledger, "d").await.remove(0);
+    assert_eq!(fact(&row).orders, [(Order::Disconnect, Carried::Done)].into());
+    assert_eq!(reopen(everything).await, 0);
 }
 
 /// A day is closed whatever becomes of the voicemail that was left on it.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::NewConversation;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
-use callvault_pipeline::ledger::machine::{Delivery, Reopening, Settlement};
+use callvault_pipeline::ledger::machine::{Delivery, Narrowing, Reopening, Settlement};
 use callvault_pipeline::ledger::turn::{Turn, TurnId};
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{Counts, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
@@ -183,6 +183,10 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         self.script.call("ledger.voicemail_counts", error, self.inner.voicemail_counts()).await
     }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        self.script.call("ledger.reopen_voicemails", error, self.inner.reopen_voicemails(narrowing, now)).await
+    }
 }
 
 #[async_trait]
@@ -307,5 +311,9 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
 
     async fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         at_once(self.0.voicemail_counts())
+    }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        at_once(self.0.reopen_voicemails(narrowing, now))
     }
 }

@@ -1,6 +1,7 @@
 //! Rows about voicemail: each an item of its own, found by its conversation alone.
 
 use callvault_pipeline::ids::ConversationId;
+use callvault_pipeline::ledger::machine::Narrowing;
 use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
 use callvault_pipeline::ledger::{LedgerError, Row, RowKey, machine};
 use futures_util::FutureExt;
@@ -78,6 +79,48 @@ impl DynamoLedger {
             }
         }
         Ok(counts)
+    }
+
+    pub(super) async fn reopen_all_voicemails(
+        &self,
+        narrowing: &Narrowing,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        let shards: Vec<u8> = match &narrowing.conversation {
+            Some(id) => vec![shard(id)],
+            None => (0..SHARDS).collect(),
+        };
+        let mut reopened = 0;
+        for shard in shards {
+            let mut ask = Ask::partition(voicemail_partition(shard));
+            loop {
+                let page = self.table.query(&ask).await?;
+                let mut reopening = Vec::new();
+                for attributes in &page.items {
+                    let item = Item::read(attributes)?;
+                    if item.head().is_some_and(|row| machine::reopen_voicemail(row, narrowing, now).is_some()) {
+                        reopening.push(self.reopen_one(item, narrowing, now).boxed());
+                    }
+                }
+                reopened += together(reopening).await?.into_iter().sum::<u64>();
+                match page.next {
+                    Some(next) => ask.start = Some(next),
+                    None => break,
+                }
+            }
+        }
+        Ok(reopened)
+    }
+
+    async fn reopen_one(&self, known: Item, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        let place = known.place.clone();
+        let reopened = self.change_from(&place, Some(known), |item| {
+            match item.head().and_then(|row| machine::reopen_voicemail(row, narrowing, now)) {
+                Some(row) => (Some(item.with(&[row])), 1),
+                None => (None, 0),
+            }
+        });
+        reopened.await
     }
 }
 

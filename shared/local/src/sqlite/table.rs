@@ -5,6 +5,7 @@
 
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
+use callvault_pipeline::ledger::machine::Narrowing;
 use callvault_pipeline::ledger::rows::Rows;
 use callvault_pipeline::ledger::voicemail::VoicemailCounts;
 use callvault_pipeline::ledger::{Counts, Fact, HolderId, LedgerError, Listing, Row, RowKey, Stage, Work, machine};
@@ -136,15 +137,20 @@ impl<'a> Table<'a> {
     /// Row by row: the facts say what is counted.
     pub(super) fn voicemail_counts(&self) -> Result<VoicemailCounts, LedgerError> {
         let mut counts = VoicemailCounts::default();
+        self.each_voicemail(|row| counts.add(&row))?;
+        Ok(counts)
+    }
+
+    fn each_voicemail(&self, mut see: impl FnMut(Row)) -> Result<(), LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM facts WHERE {OF_NO_CONVERSATION} AND key >= 'voicemail/' AND key < 'voicemail0'"
         );
         let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
         let mut rows = statement.query([]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            counts.add(&Stored::read(row).map_err(fault)?.into_row()?);
+            see(Stored::read(row).map_err(fault)?.into_row()?);
         }
-        Ok(counts)
+        Ok(())
     }
 
     /// Takes a row that is in another day to its new day. A conversation goes with its recordings, and is looked for in the
@@ -256,6 +262,12 @@ impl Rows for Table<'_> {
 
     fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
         self.select("WHERE day = ?1 AND state = 'parked' AND kind = 'conversation'", params![day.to_string()])
+    }
+
+    fn voicemails_to_reopen(&self, narrowing: &Narrowing, now: Timestamp) -> Result<Vec<Row>, LedgerError> {
+        let mut reopened = Vec::new();
+        self.each_voicemail(|row| reopened.extend(machine::reopen_voicemail(&row, narrowing, now)))?;
+        Ok(reopened)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::machine::{Delivery, Reopening, Settlement};
+use super::machine::{self, Delivery, Narrowing, Reopening, Settlement};
 use super::rows::{self, Rows};
 use super::turn::{self, Turn, TurnId};
 use super::voicemail::{FoundVoicemail, Notice, VoicemailCounts};
@@ -50,6 +50,10 @@ impl Rows for Table {
         let parked =
             |row: &&Row| row.day == day && matches!(row.fact, Fact::Conversation(_)) && row.state_word() == "parked";
         Ok(self.0.values().filter(parked).cloned().collect())
+    }
+
+    fn voicemails_to_reopen(&self, narrowing: &Narrowing, now: Timestamp) -> Result<Vec<Row>, LedgerError> {
+        Ok(self.0.values().filter_map(|row| machine::reopen_voicemail(row, narrowing, now)).collect())
     }
 }
 
@@ -236,5 +240,9 @@ impl Ledger for MemoryLedger {
         let mut counts = VoicemailCounts::default();
         self.table().0.values().for_each(|row| counts.add(row));
         Ok(counts)
+    }
+
+    async fn reopen_voicemails(&self, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+        rows::reopen_voicemails(&mut *self.table(), narrowing, now)
     }
 }

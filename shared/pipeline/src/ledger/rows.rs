@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::machine::{self, Delivery, Reopening, Settlement};
+use super::machine::{self, Delivery, Narrowing, Reopening, Settlement};
 use super::row::{Fact, HolderId, Row, RowKey, Stage};
 use super::voicemail::{FoundVoicemail, Notice};
 use super::{LedgerError, Settled};
@@ -35,6 +35,9 @@ pub trait Rows {
 
     /// The parked conversations of a day.
     fn parked_conversations(&self, day: Day) -> Result<Vec<Row>, LedgerError>;
+
+    /// What [`machine::reopen_voicemail`] makes of all rows about voicemail.
+    fn voicemails_to_reopen(&self, narrowing: &Narrowing, now: Timestamp) -> Result<Vec<Row>, LedgerError>;
 }
 
 /// [`super::Ledger::plan_day`].
@@ -223,4 +226,13 @@ pub fn reopen_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<bool
         Some(row) => rows.put(&row).map(|()| true),
         None => Ok(false),
     }
+}
+
+/// [`super::Ledger::reopen_voicemails`].
+pub fn reopen_voicemails(rows: &mut impl Rows, narrowing: &Narrowing, now: Timestamp) -> Result<u64, LedgerError> {
+    let reopened = rows.voicemails_to_reopen(narrowing, now)?;
+    for row in &reopened {
+        rows.put(row)?;
+    }
+    Ok(reopened.len() as u64)
 }

@@ -2,8 +2,11 @@
 
 use super::family::conversation_of;
 use super::rows;
+use crate::day::Day;
+use crate::ids::ConversationId;
 use crate::layout::Key;
 use crate::ledger::row::{ConversationState, DayState, Fact, RecordingState, Row, Stage, Work};
+use crate::reason::Reason;
 use jiff::Timestamp;
 
 /// Why a settled conversation is opened again.
@@ -18,6 +21,31 @@ pub enum Reopening {
         /// Whether it goes into a batch in any case: recordings have no rows.
         batch: bool,
     },
+}
+
+/// What is opened again: everything parked that all of these name.
+#[derive(Debug, Clone, Default)]
+pub struct Narrowing {
+    /// Only of this day.
+    pub day: Option<Day>,
+    /// Only what is parked for this reason.
+    pub reason: Option<Reason>,
+    /// Only this conversation.
+    pub conversation: Option<ConversationId>,
+}
+
+impl Narrowing {
+    /// Whether a row is of the day and the conversation.
+    pub fn is_of(&self, row: &Row) -> bool {
+        let conversation = row.key.conversation().or_else(|| row.key.voicemail_of());
+        self.day.is_none_or(|day| row.day == day)
+            && self.conversation.as_ref().is_none_or(|named| conversation == Some(named))
+    }
+
+    /// Whether it is for this reason.
+    pub fn is_for(&self, reason: Reason) -> bool {
+        self.reason.is_none_or(|named| named == reason)
+    }
 }
 
 /// The rows to write when a conversation is opened again; none when it is not settled, or cannot be asked for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::mending::Narrowing;
 use super::words::Settlement;
 use crate::ledger::row::{Fact, Row, RowKey, Stage, Work};
 use crate::ledger::voicemail::{
@@ -88,6 +89,44 @@ pub fn meet(existing: Option<&Row>, found: &FoundVoicemail, now: Timestamp) -> O
     let fact =
         VoicemailFact { state: VoicemailState::Waiting, caller, since: now, looks: 0, copies: 0, ..(**old).clone() };
     Some(Row { tries: 0, work, fact: Fact::Voicemail(Box::new(fact)), ..row.clone() })
+}
+
+/// The row to write when a notice or a message is opened again: one that is parked, with the whole patience; of one that
+/// is stored, orders that were refused or given up. None where there is nothing of that, or it is under way.
+pub fn reopen_voicemail(row: &Row, narrowing: &Narrowing, now: Timestamp) -> Option<Row> {
+    if row.work.is_some() || !narrowing.is_of(row) {
+        return None;
+    }
+    let fact = match &row.fact {
+        Fact::Notice(old) => match old.state {
+            NoticeState::Parked(reason) if narrowing.is_for(reason) => {
+                Fact::Notice(NoticeFact { state: NoticeState::Waiting, since: now, looks: 0, ..old.clone() })
+            }
+            _ => return None,
+        },
+        Fact::Voicemail(old) => {
+            let mut new = VoicemailFact { since: now, looks: 0, ..(**old).clone() };
+            match old.state {
+                VoicemailState::Parked(reason) if narrowing.is_for(reason) => {
+                    (new.state, new.copies, new.settled_at) = (VoicemailState::Waiting, 0, None);
+                }
+                VoicemailState::Stored => new.orders.retain(|_, carried| match carried {
+                    Carried::Done => true,
+                    Carried::Refused(code) | Carried::GivenUp(code) => {
+                        narrowing.reason.is_some_and(|reason| reason.code() != code)
+                    }
+                }),
+                VoicemailState::Waiting | VoicemailState::Parked(_) => return None,
+            }
+            if new.state == VoicemailState::Stored && new.orders.len() == old.orders.len() {
+                return None;
+            }
+            Fact::Voicemail(Box::new(new))
+        }
+        _ => return None,
+    };
+    let work = Some(Work { stage: Stage::Voicemail, due: now, holder: None });
+    Some(Row { tries: 0, work, fact, ..row.clone() })
 }
 
 /// What a settlement makes of a notice; nothing where it is not one for notices.
