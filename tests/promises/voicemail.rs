@@ -182,10 +182,14 @@ fn messages() -> Vec<FakeVoicemail> {
     ]
 }
 
+/// Calls of each method that are made to fail: all, or this many from the first to the last.
+const MOST_CALLS: u64 = 40;
+
 fn every_call(calls: &BTreeMap<&'static str, u64>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (&call, &count) in calls {
-        for number in 1..=count.min(40) {
+        let drawn = count.min(MOST_CALLS);
+        for number in (0..drawn).map(|n| if drawn < 2 { 1 } else { 1 + n * (count - 1) / (drawn - 1) }) {
             for how in [How::Error, How::Outage, How::Kill] {
                 for when in [When::Before, When::After] {
                     faults.push(Fault { call, number, when, how });
@@ -332,6 +336,39 @@ fn an_order_that_never_works_is_given_up_after_a_day_and_the_next_is_given() {
         let took = world.clock.now().duration_since(begun).as_hours();
         assert!((24..=26).contains(&took), "{took} h");
     });
+}
+
+/// Somebody removes or replaces the copy between its being recorded and the deletion at the source.
+#[test]
+fn a_copy_that_is_gone_or_changed_before_the_deletion_is_made_again_first() {
+    for changed in [false, true] {
+        TestClock::run(async {
+            let mut world = World::new(vec![FakeVoicemail::new("m", "2026-01-21T05:00:00Z")]);
+            world.orders = ALL.to_vec();
+            let objects = world.objects.clone();
+            world.source = world.source.guarded(move |message| {
+                let is_kept = objects.objects().values().any(|copy| *copy == message.bytes);
+                assert!(is_kept, "deleted without a copy ({changed})");
+            });
+            let (objects, key) = (world.objects.clone(), key(&world.source.messages()[0], "webm"));
+            let once = std::sync::atomic::AtomicBool::new(true);
+            let script = Script::quiet().observe(move |call| {
+                if call == "source.mark_read" && once.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                    objects.delete(&key).now_or_never().unwrap().unwrap();
+                    let other = Bytes::from_static(b"somebody else's");
+                    if changed {
+                        objects.put_document(&key, "audio/webm", other).now_or_never().unwrap().unwrap();
+                    }
+                }
+            });
+            world.work_through(&script).await;
+            let message = world.source.messages().remove(0);
+            assert!(message.read && message.deleted);
+            assert_eq!(script.count("source.disconnect_callback"), 1, "what was done stays done");
+            assert_eq!(script.count("source.download"), if changed { 3 } else { 2 }, "copied again ({changed})");
+            assert_eq!(world.files().into_values().filter(|copy| *copy == message.bytes).count(), 1);
+        });
+    }
 }
 
 #[test]

@@ -153,10 +153,15 @@ pub async fn what_is_lost_or_given_up_may_come_again(ledger: &dyn Ledger) {
     ledger.add_voicemails(&[found("a", "m")], t(0)).await.unwrap();
     let claim = ledger.claimed_one(Stage::Voicemail, 1).await;
     ledger.settled(&claim, copied(), 2).await;
-    let lost = Settlement::CopyLost { due: t(5), detail: "gone".to_owned() };
+    let lost = Settlement::CopyLost {
+        orders: [(Order::Disconnect, Carried::Done)].into(),
+        due: t(5),
+        detail: "gone".to_owned(),
+    };
     assert_eq!(ledger.settled(&claim, lost, 3).await, Settled::Done);
     let claim = ledger.claimed_one(Stage::Voicemail, 5).await;
     assert_eq!((claim.state_word(), fact(&claim).copies, &fact(&claim).object), ("waiting", 1, &None));
+    assert_eq!((fact(&claim).orders.len(), fact(&claim).since, fact(&claim).looks), (1, t(3), 0));
     ledger.settled(&claim, park(Reason::DownloadFailed), 6).await;
     assert_eq!(ledger.add_voicemails(&[found("a", "m")], t(6 + 86_399)).await.unwrap(), 0);
     assert_eq!(ledger.add_voicemails(&[found("a", "m")], t(6 + 86_400)).await.unwrap(), 1);

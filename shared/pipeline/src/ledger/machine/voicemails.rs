@@ -174,7 +174,8 @@ pub(super) fn settle_voicemail(row: &Row, fact: &VoicemailFact, settlement: &Set
             work.clone_from(&row.work);
         }
         // The copy that was recorded is not there any more, or is another: it is copied again, with the whole patience.
-        Settlement::CopyLost { due, detail } => {
+        Settlement::CopyLost { orders, due, detail } => {
+            fact.orders.extend(orders.clone());
             fact.state = VoicemailState::Waiting;
             (fact.since, fact.looks) = (now, 0);
             (fact.object, fact.metadata, fact.settled_at) = (None, None, None);

@@ -86,6 +86,8 @@ pub enum Settlement {
     },
     /// A message's copy, which was recorded, is not there any more or is another: due to be copied again.
     CopyLost {
+        /// What became of orders before that was seen.
+        orders: BTreeMap<Order, Carried>,
         /// When.
         due: Timestamp,
         /// Our words.

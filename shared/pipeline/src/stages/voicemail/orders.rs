@@ -62,7 +62,7 @@ impl Voicemail {
             if place == 0 || order == Order::Delete {
                 match self.read_back(&[kept.object, kept.metadata]).await? {
                     Back::Whole => {}
-                    Back::Other(detail) => return self.copy_again(task, detail).await,
+                    Back::Other(detail) => return self.copy_again(task, orders, detail).await,
                     Back::Unread(detail) => return self.wait_for_archive(task, orders, detail).await,
                 }
             }
@@ -151,14 +151,19 @@ impl Voicemail {
     }
 
     /// A copy that is not what was recorded is copied again, and parked where the archive keeps none.
-    async fn copy_again(&self, task: &Task<'_>, detail: String) -> Result<Report, Fault> {
+    async fn copy_again(
+        &self,
+        task: &Task<'_>,
+        orders: BTreeMap<Order, Carried>,
+        detail: String,
+    ) -> Result<Report, Fault> {
         let copies = task.fact.copies + u32::from(!is_stored(task));
         if copies >= MOST_COPIES {
             return self.park(task.row, Reason::ArchiveFailed, detail).await;
         }
         tracing::warn!(voicemail.id = %task.message, "the copy of {} does not prove: {detail}", task.message);
         let due = self.house.next_try(copies);
-        self.house.settle(task.row, Settlement::CopyLost { due, detail }).await?;
+        self.house.settle(task.row, Settlement::CopyLost { orders, due, detail }).await?;
         Ok(Report { failed: 1, ..Report::default() })
     }
 
