@@ -80,6 +80,14 @@ mod with_aws {
             text.map_err(|error| Failure::stopped(error.to_string()))
         }
 
+        /// How a user's secret is rotated: whether it is, and how often in hours where that is known. What refuses to
+        /// say, in words.
+        pub(crate) async fn user_secret_rotation(&self, id: &str) -> Result<(bool, Option<i64>), Failure> {
+            let rotation = UserSecretStore::new(self.sdk()?, id).rotation().await;
+            let rotation = rotation.map_err(|error| Failure::stopped(error.to_string()))?;
+            Ok((rotation.is_enabled, rotation.every_hours))
+        }
+
         /// Writes a user's secret; whether it was made.
         pub(crate) async fn write_user_secret(&self, id: &str, text: &SecretString) -> Result<bool, Failure> {
             let written = UserSecretStore::new(self.sdk()?, id).write(text).await;
@@ -184,6 +192,10 @@ mod without_aws {
         }
 
         pub(crate) async fn user_secret(&self, _: &str) -> Result<Option<SecretString>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) async fn user_secret_rotation(&self, _: &str) -> Result<(bool, Option<i64>), Failure> {
             Err(refused())
         }
 

@@ -61,7 +61,17 @@ fn endpoints(settings: &Settings, region: Option<&str>) -> Result<Endpoints, Fai
 
 /// A client with this token, and with none after it.
 pub(crate) fn with_token(endpoints: &Endpoints, token: &SecretString) -> Result<GenesysClient, ApiError> {
-    let (tokens, options) = (Arc::new(Fixed(token.clone())), ClientOptions::new(system::chance()));
+    asking(endpoints, token.clone(), &[])
+}
+
+/// A client without a token, for questions that need none; media may come from `media_hosts` too.
+pub(crate) fn nobody(endpoints: &Endpoints, media_hosts: &[String]) -> Result<GenesysClient, ApiError> {
+    asking(endpoints, SecretString::from("none"), media_hosts)
+}
+
+fn asking(endpoints: &Endpoints, token: SecretString, media_hosts: &[String]) -> Result<GenesysClient, ApiError> {
+    let options = ClientOptions { media_hosts: media_hosts.to_vec(), ..ClientOptions::new(system::chance()) };
+    let tokens = Arc::new(Fixed(token));
     GenesysClient::of_user(endpoints.clone(), tokens, system::clock(), options)
         .map_err(|error| ApiError::Unavailable { operation: "set up the client", detail: error.to_string() })
 }

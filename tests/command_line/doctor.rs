@@ -101,7 +101,8 @@ fn where_everything_is_there_nothing_is_missing_and_nothing_is_left_behind() {
         "ledger",
     ];
     assert_eq!(those(&output, "ok"), expected);
-    assert_eq!(those(&output, "unknown"), ["permission-sensitive", "scope-conversations"]);
+    assert_eq!(those(&output, "unknown"), ["permission-sensitive", "permission-screen", "scope-conversations"]);
+    assert_eq!(those(&output, "skipped"), ["permission-mark-read"]);
     // Questions only: no batch was made, nothing was changed, no token renewed.
     let requests = scene.requests();
     assert_eq!(requests.operations["batch-submit"], 1);
@@ -157,7 +158,12 @@ fn what_a_user_may_not_do_is_missing_where_it_is_wanted() {
     });
     let output = doctor(&scene).run();
     lacks("not wanted", &scene, &output, 0, &[]);
-    assert_eq!(those(&output, "skipped"), ["permission-voicemail-delete", "permission-callback-disconnect"]);
+    let skipped = ["permission-voicemail-delete", "permission-callback-disconnect", "permission-mark-read"];
+    assert_eq!(those(&output, "skipped"), skipped);
+    let marking = doctor(&scene).env("MARK_READ_AFTER_UPLOAD", "true").run();
+    assert!(those(&marking, "unknown").contains(&"permission-mark-read".to_owned()), "{}", marking.stdout);
+    let calls_only = doctor(&scene).env("MEDIA_KINDS", "call").run();
+    assert!(those(&calls_only, "skipped").contains(&"permission-screen".to_owned()), "{}", calls_only.stdout);
     let output = doctor(&scene).env("DELETE_AFTER_UPLOAD", "true").env("DISCONNECT_CALLBACK", "yes").run();
     lacks("wanted", &scene, &output, 1, &["permission-voicemail-delete", "permission-callback-disconnect"]);
     let queue = "00000000-0000-0000-0000-000000000001";
@@ -212,6 +218,31 @@ fn a_user_who_is_not_signed_in_any_more_is_told_to_sign_in() {
 }
 
 #[test]
+fn each_mailbox_and_each_media_host_is_tried() {
+    let scene = Scene::new(options());
+    let (queues, groups) = (scene.simulator().queues(), scene.simulator().groups());
+    let missing = "00000000-0000-0000-0000-000000000001";
+    let output =
+        doctor(&scene).env("VOICEMAIL_QUEUES", queues.join(",")).env("VOICEMAIL_GROUPS", groups.join(",")).run();
+    lacks("all of them", &scene, &output, 0, &[]);
+    assert_eq!(scene.requests().operations["voicemail-list"], (queues.len() + groups.len()) as u64);
+    let second = format!("{},{missing}", queues[0]);
+    let output = doctor(&scene).env("VOICEMAIL_QUEUES", second).env("VOICEMAIL_GROUPS", missing).run();
+    lacks("the second queue, and a group", &scene, &output, 1, &["permission-voicemail-view"; 2]);
+    assert!(
+        output.stdout.contains("VOICEMAIL_GROUPS, 0000") && output.stdout.contains("in 1 of 3"),
+        "{}",
+        output.stdout
+    );
+    // Names under `.invalid` lead nowhere (RFC 6761).
+    let output = doctor(&scene).env("MEDIA_HOSTS", "media.callvault.invalid").run();
+    lacks("a media host", &scene, &output, 1, &["media-hosts"]);
+    let output = doctor(&scene).env("MEDIA_HOSTS", "*.callvault.invalid").run();
+    lacks("a pattern", &scene, &output, 0, &[]);
+    assert!(those(&output, "unknown").contains(&"media-hosts".to_owned()), "{}", output.stdout);
+}
+
+#[test]
 fn a_client_that_is_not_let_in_and_an_org_that_is_not_there() {
     let scene = Scene::new(options());
     let output = doctor(&scene).env("GENESYS_CLIENT_SECRET", "planted-wrong").run();
@@ -261,10 +292,14 @@ fn a_user_whose_secret_is_on_aws_needs_a_token_that_outlives_the_rotation() {
         }
         command.run()
     };
-    lacks("40 h", &scene, &run(), 0, &[]);
-    let text = signed_in(&scene, SignedDuration::from_hours(11)).to_string();
-    scene.block_on(client.put_secret_value().secret_id(&name).secret_string(text).send()).unwrap();
-    lacks("11 h", &scene, &run(), 1, &["user-token-life"]);
+    lacks("nobody renews it", &scene, &run(), 1, &["user-secret-rotation"]);
+    let rules = aws_sdk_secretsmanager::types::RotationRulesType::builder().automatically_after_days(1).build();
+    scene.block_on(client.rotate_secret().secret_id(&name).rotation_rules(rules).send()).unwrap();
+    for (left, code, missing) in [(40, 0, &[][..]), (20, 1, &["user-token-life"]), (11, 1, &["user-token-life"])] {
+        let text = signed_in(&scene, SignedDuration::from_hours(left)).to_string();
+        scene.block_on(client.put_secret_value().secret_id(&name).secret_string(text).send()).unwrap();
+        lacks(&format!("{left} h, renewed once a day"), &scene, &run(), code, missing);
+    }
 }
 
 #[test]
@@ -279,7 +314,7 @@ fn without_credentials_for_aws_what_is_there_is_not_looked_at() {
         .run();
     lacks("no credentials", &scene, &output, 1, &["aws"]);
     assert!(output.stdout.contains("aws sso login"), "{}", output.stdout);
-    assert_eq!(those(&output, "skipped"), ["archive", "ledger"]);
+    assert_eq!(those(&output, "skipped"), ["permission-mark-read", "archive", "ledger"]);
 }
 
 #[test]

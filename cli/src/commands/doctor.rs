@@ -3,12 +3,16 @@
 //! | module | owns |
 //! |---|---|
 //! | `report` | checks, how they are shown, the exit code |
-//! | `source` | the org: hosts, clock, client, permissions, media hosts |
+//! | `source` | the org: hosts, clock, client, permissions |
+//! | `media` | the hosts media come from |
 //! | `user` | the signed-in user: secret, token, permissions |
+//! | `mailboxes` | the voicemail that the user may list |
 //! | `stores` | archive and ledger |
 //!
 //! Asks the org only what changes nothing there. Renews no token. Must never show a secret.
 
+mod mailboxes;
+mod media;
 mod report;
 mod source;
 mod stores;
@@ -25,8 +29,7 @@ use crate::failure::Failure;
 use report::{Check, Report};
 
 pub(crate) async fn run(args: Doctor, given: &Given) -> Result<ExitCode, Failure> {
-    let place = given.setting("VOICEMAIL_SECRET_ID")?;
-    let settings = read(given, place.is_some())?;
+    let settings = read(given)?;
     let mut report = Report::default();
     report.add(Check::ok("settings", "everything", "all of them can be read"));
     let cloud = match Cloud::of(&settings).await {
@@ -40,7 +43,7 @@ pub(crate) async fn run(args: Doctor, given: &Given) -> Result<ExitCode, Failure
         }
     };
     let reached = source::check(&mut report, &settings, cloud.as_ref()).await;
-    user::check(&mut report, given, &settings, place.as_deref()).await;
+    user::check(&mut report, &settings).await;
     stores::archive(&mut report, &settings, cloud.as_ref()).await;
     stores::ledger(&mut report, &settings, cloud.as_ref()).await;
     report.show(args.json);
@@ -51,10 +54,8 @@ pub(crate) async fn run(args: Doctor, given: &Given) -> Result<ExitCode, Failure
 }
 
 /// The settings. Who has set up nothing but a user's secret has no client that signs in for itself.
-fn read(given: &Given, has_user: bool) -> Result<Settings, Failure> {
-    let mut has_client = false;
-    for name in ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"] {
-        has_client |= given.setting(name)?.is_some();
-    }
+fn read(given: &Given) -> Result<Settings, Failure> {
+    let has_user = given.is_any_set(&["VOICEMAIL_SECRET_ID"])?;
+    let has_client = given.is_any_set(&["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"])?;
     given.settings(if has_client || !has_user { Need::Source } else { Need::Nothing }, &[])
 }

@@ -20,6 +20,15 @@ pub enum Written {
     Created,
 }
 
+/// How a secret is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Whether it is at all.
+    pub is_enabled: bool,
+    /// How often, in hours, where its rules say that plainly: `rate(12 hours)`, or a number of days.
+    pub every_hours: Option<i64>,
+}
+
 /// A user's secret, named by its name or ARN.
 #[derive(Debug, Clone)]
 pub struct UserSecretStore {
@@ -49,6 +58,23 @@ impl UserSecretStore {
         }
     }
 
+    /// How it is rotated (`DescribeSecret`).
+    ///
+    /// # Errors
+    /// [`SecretError::Denied`] where only the value may be read, [`SecretError::Missing`], [`SecretError::Unreachable`].
+    pub async fn rotation(&self) -> Result<Rotation, SecretError> {
+        let found = self.client.describe_secret().secret_id(&self.id).send().await;
+        let found = found.map_err(|error| of_sdk(&self.id, &error))?;
+        let rules = found.rotation_rules.as_ref();
+        let schedule = rules.and_then(|rules| rules.schedule_expression());
+        let days = rules.and_then(|rules| rules.automatically_after_days()).filter(|days| *days > 0);
+        let every_hours = match schedule {
+            Some(schedule) => hours_of(schedule),
+            None => days.map(|days| days.saturating_mul(24)),
+        };
+        Ok(Rotation { is_enabled: found.rotation_enabled.unwrap_or_default(), every_hours })
+    }
+
     /// Writes a new current version; makes the secret where there is none of that name.
     ///
     /// # Errors
@@ -76,6 +102,33 @@ impl UserSecretStore {
     }
 }
 
+/// `rate(12 hours)`, `rate(1 day)`. What a `cron(...)` comes to is not computed.
+fn hours_of(schedule: &str) -> Option<i64> {
+    let rate = schedule.trim().strip_prefix("rate(")?.strip_suffix(')')?;
+    let (number, unit) = rate.trim().split_once(' ')?;
+    let number: i64 = number.parse().ok()?;
+    match unit.trim() {
+        "hour" | "hours" => Some(number),
+        "day" | "days" => number.checked_mul(24),
+        _ => None,
+    }
+}
+
 fn is<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     error.as_service_error().is_some_and(|refusal| refusal.code() == Some(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_rate_is_read_and_nothing_is_guessed() {
+        let read: Vec<Option<i64>> =
+            ["rate(12 hours)", "rate(1 hour)", " rate(2 days) ", "cron(0 16 1,15 * ? *)", "rate(soon)", ""]
+                .into_iter()
+                .map(hours_of)
+                .collect();
+        assert_eq!(read, [Some(12), Some(1), Some(48), None, None, None]);
+    }
 }

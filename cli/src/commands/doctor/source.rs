@@ -7,9 +7,10 @@ use callvault_bootstrap::system;
 use callvault_genesys::api::{ApiError, ConversationQuery, Conversations as _, Recordings as _, Window};
 use callvault_genesys::http::{GenesysClient, Service};
 use callvault_genesys::ids::ConversationId;
+use callvault_pipeline::kind::Kind;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 
+use super::media;
 use super::report::{Check, Report};
 use crate::cloud::Cloud;
 use crate::connect;
@@ -37,7 +38,7 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, cloud: Optio
         return true;
     };
     // It asks without a token.
-    let anybody = match user::with_token(endpoints, &SecretString::from("none")) {
+    let anybody = match user::nobody(endpoints, &settings.media_hosts) {
         Ok(anybody) => anybody,
         Err(error) => {
             report.add(Check::missing("http", "everything", error.to_string()));
@@ -53,7 +54,7 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, cloud: Optio
             return false;
         }
     }
-    media_hosts(report, settings);
+    media::check(report, settings, endpoints, &anybody).await;
     match (&settings.source, cloud) {
         (None, _) => {
             report.add(Check::skipped("client", EXPORT, "no OAuth client with the grant `Client Credentials` is set"))
@@ -62,7 +63,7 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, cloud: Optio
             report.add(Check::skipped("client", EXPORT, "its secret is on AWS, which is not set up"));
         }
         (Some(_), cloud) => match connect::client(settings, cloud.unwrap_or(&Cloud::none())).await {
-            Ok(client) => client_of_the_org(report, &within(&client)).await,
+            Ok(client) => client_of_the_org(report, settings, &within(&client)).await,
             Err(failure) => report.add(
                 Check::missing("client", EXPORT, failure.text())
                     .advise("set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, or GENESYS_SECRET_ID"),
@@ -116,20 +117,7 @@ fn clock(report: &mut Report, theirs: Option<Timestamp>) {
     });
 }
 
-fn media_hosts(report: &mut Report, settings: &Settings) {
-    let hosts = settings.endpoints.iter().flat_map(|endpoints| endpoints.media_hosts()).chain(&settings.media_hosts);
-    let hosts: Vec<&str> = hosts.map(String::as_str).collect();
-    let detail = match hosts.len() {
-        0 => "the org's own address is allowed; MEDIA_HOSTS names more".to_owned(),
-        n => format!(
-            "{n} patterns are allowed, such as {}; MEDIA_HOSTS adds more",
-            hosts.first().copied().unwrap_or_default()
-        ),
-    };
-    report.add(Check::ok("media-hosts", "downloading from where the org keeps its media", detail));
-}
-
-async fn client_of_the_org(report: &mut Report, client: &GenesysClient) {
+async fn client_of_the_org(report: &mut Report, settings: &Settings, client: &GenesysClient) {
     match client.sign_in().await {
         Ok(()) => report.add(Check::ok("client", EXPORT, "the OAuth client is let in")),
         Err(error) => {
@@ -151,6 +139,22 @@ async fn client_of_the_org(report: &mut Report, client: &GenesysClient) {
             "if recordings are parked as sensitive-excluded, give the permission to a role of the OAuth client",
         ),
     );
+    report.add(screens(settings));
+}
+
+fn screens(settings: &Settings) -> Check {
+    let (name, needed_for) = ("permission-screen", "screen recordings");
+    if !settings.kinds.is_empty() && !settings.kinds.contains(&Kind::Screen) {
+        return Check::skipped(
+            name,
+            needed_for,
+            "recording:screenRecording:view: not needed, MEDIA_KINDS leaves them out",
+        );
+    }
+    let detail =
+        "recording:screenRecording:view: the org does not tell; without it screen recordings are left out silently";
+    Check::unknown(name, needed_for, detail)
+        .advise("if the org records screens, make sure that a role of the OAuth client has the permission")
 }
 
 async fn conversations(report: &mut Report, client: &GenesysClient) -> Option<ConversationId> {

@@ -2,34 +2,32 @@
 //!
 //! Only looks: a token that has ended is not renewed here, and nothing is marked, deleted or disconnected.
 
-use callvault_bootstrap::settings::Settings;
+use callvault_bootstrap::settings::{SecretPlace, Settings};
 use callvault_bootstrap::system;
-use callvault_genesys::api::{ApiError, Mailbox, Voicemails as _};
+use callvault_genesys::api::ApiError;
 use callvault_genesys::http::GenesysClient;
 use callvault_genesys::region::Endpoints;
 use callvault_genesys::user_secret::UserSecret;
+use callvault_local::secret_file::SecretFile;
+use callvault_pipeline::ledger::voicemail::Order;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 
+use super::mailboxes;
 use super::report::{Check, Report};
 use super::source::{judged, within};
+use crate::cloud::Cloud;
 use crate::commands::login::destination::Destination;
-use crate::connect::Given;
 use crate::user;
 
 const VOICEMAIL: &str = "voicemail";
 
-const VIEW: &str = "voicemail:acdvoicemail:view";
-
-/// On AWS a token is renewed every twelve hours.
+/// How often a token is renewed on AWS where nobody says otherwise: the template's default.
 const ROTATION: SignedDuration = SignedDuration::from_hours(12);
 
-/// A queue that no org has: whoever may list voicemail is told that there is none.
-const NO_QUEUE: &str = "00000000-0000-0000-0000-000000000000";
-
-/// Checks the user whose secret is at `place`.
-pub(super) async fn check(report: &mut Report, given: &Given, settings: &Settings, place: Option<&str>) {
-    let Some(place) = place else {
+/// Checks the user that the settings name.
+pub(super) async fn check(report: &mut Report, settings: &Settings) {
+    let Some(place) = &settings.voicemail.secret else {
         return report.add(
             Check::skipped("user-secret", VOICEMAIL, "VOICEMAIL_SECRET_ID is not set: nobody is signed in")
                 .advise("for voicemail: run `callvault login`, then set VOICEMAIL_SECRET_ID"),
@@ -43,14 +41,15 @@ pub(super) async fn check(report: &mut Report, given: &Given, settings: &Setting
             "neither GENESYS_REGION nor the secret names a region",
         ));
     };
-    life(report, &destination, &secret);
+    let every = rotation(report, &destination).await;
+    life(report, every, &secret);
     let Some(token) = secret.access_token() else {
         return report.add(
             Check::missing("user-token", VOICEMAIL, "the secret holds no access token").advise("run `callvault login`"),
         );
     };
     match user::with_token(&endpoints, &token) {
-        Ok(client) => user(report, given, &destination, &secret, &client).await,
+        Ok(client) => user(report, settings, &destination, &secret, &client).await,
         Err(error) => report.add(judged("user-token", VOICEMAIL, &error, "")),
     }
 }
@@ -60,9 +59,15 @@ fn org(settings: &Settings, secret: &UserSecret) -> Option<Endpoints> {
     settings.endpoints.clone().or_else(named)
 }
 
-async fn secret(report: &mut Report, place: &str) -> Option<(Destination, UserSecret)> {
+async fn secret(report: &mut Report, place: &SecretPlace) -> Option<(Destination, UserSecret)> {
     let found = async {
-        let destination = Destination::named(place).await.map_err(|failure| failure.text())?;
+        let destination = match place {
+            SecretPlace::File(path) => Destination::File(SecretFile::new(path)),
+            SecretPlace::Aws(id) => {
+                let cloud = Cloud::for_user_secret().await.map_err(|failure| failure.text())?;
+                Destination::Secret { id: id.clone(), cloud: Box::new(cloud) }
+            }
+        };
         let text = destination.text().await.map_err(|failure| failure.text())?;
         let text = text.ok_or_else(|| format!("{destination} is not there, or holds nothing"))?;
         let secret = UserSecret::parse(text.expose_secret()).map_err(|fault| format!("{destination}: {fault}"))?;
@@ -83,8 +88,41 @@ async fn secret(report: &mut Report, place: &str) -> Option<(Destination, UserSe
     }
 }
 
+/// How often the secret is rotated; `None` where whoever uses it renews its token. A secret on AWS that is not rotated is
+/// the one fault that surely ends voicemail.
+async fn rotation(report: &mut Report, destination: &Destination) -> Option<SignedDuration> {
+    let Destination::Secret { id, cloud } = destination else { return None };
+    let (name, needed_for) = ("user-secret-rotation", "renewing the token before it ends");
+    match cloud.user_secret_rotation(id).await {
+        Ok((true, Some(hours))) => {
+            report.add(Check::ok(name, needed_for, format!("{destination} is rotated every {hours} h")));
+            Some(SignedDuration::from_hours(hours))
+        }
+        Ok((true, None)) => {
+            let detail = format!("{destination} is rotated; how often its schedule does not say plainly");
+            report.add(Check::ok(name, needed_for, detail));
+            Some(ROTATION)
+        }
+        Ok((false, _)) => {
+            let detail =
+                format!("{destination} is not rotated: nobody renews its tokens, and they live two days at most");
+            report.add(Check::missing(name, needed_for, detail).advise(
+                "deploy the template with Voicemail=yes, or switch the rotation on: aws secretsmanager rotate-secret",
+            ));
+            Some(ROTATION)
+        }
+        Err(failure) => {
+            report.add(
+                Check::unknown(name, needed_for, failure.text())
+                    .advise("allow secretsmanager:DescribeSecret; every 12 h is assumed"),
+            );
+            Some(ROTATION)
+        }
+    }
+}
+
 /// How long the token lives, against how often it is renewed.
-fn life(report: &mut Report, destination: &Destination, secret: &UserSecret) {
+fn life(report: &mut Report, every: Option<SignedDuration>, secret: &UserSecret) {
     let (name, longer) =
         ("user-token-life", "set the OAuth client's token duration to 172800 seconds (48 h), and sign in again");
     let needed_for = "voicemail between two renewals of the token";
@@ -100,23 +138,24 @@ fn life(report: &mut Report, destination: &Destination, secret: &UserSecret) {
     };
     let left = end.duration_since(system::clock().now());
     let hours = left.as_hours();
-    let rotates = matches!(destination, Destination::Secret { .. });
+    let rotation = every.unwrap_or(ROTATION);
     report.add(match left {
-        left if rotates && left < ROTATION => {
-            Check::missing(name, needed_for, format!("{hours} h are left, and the token is renewed every 12 h"))
+        left if every.is_some() && left < rotation => {
+            let renewed = rotation.as_hours();
+            Check::missing(name, needed_for, format!("{hours} h are left, and the token is renewed every {renewed} h"))
                 .advise(format!("look at the secret's rotation; {longer}"))
         }
         left if left.is_negative() => {
             Check::ok(name, needed_for, "the token has ended: it is renewed when it is used next")
         }
-        left if left <= ROTATION * 2 => Check::ok(name, needed_for, format!("{hours} h are left")).advise(longer),
+        left if left <= rotation * 2 => Check::ok(name, needed_for, format!("{hours} h are left")).advise(longer),
         _ => Check::ok(name, needed_for, format!("{hours} h are left")),
     });
 }
 
 async fn user(
     report: &mut Report,
-    given: &Given,
+    settings: &Settings,
     destination: &Destination,
     secret: &UserSecret,
     client: &GenesysClient,
@@ -133,24 +172,24 @@ async fn user(
     let who = user.id.as_deref().unwrap_or("a user");
     report.add(Check::ok("user-token", VOICEMAIL, format!("accepted, for {who}")));
     let held = |permission: &str| user.permissions.as_ref().map(|all| all.iter().any(|one| covers(one, permission)));
-    listing(report, given, client, held(VIEW)).await;
-    for (name, permission, setting, needed_for) in [
+    mailboxes::check(report, settings, client, held(mailboxes::VIEW)).await;
+    for (name, permission, order, setting, needed_for) in [
         (
             "permission-voicemail-delete",
             "voicemail:acdvoicemail:delete",
+            Order::Delete,
             "DELETE_AFTER_UPLOAD",
             "deleting voicemail after it is stored",
         ),
         (
             "permission-callback-disconnect",
             "conversation:communication:disconnect",
+            Order::Disconnect,
             "DISCONNECT_CALLBACK",
             "disconnecting the callbacks of voicemail",
         ),
     ] {
-        let set = given.setting(setting).ok().flatten();
-        let wanted = set.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.to_ascii_lowercase().as_str()));
-        report.add(match (held(permission), wanted) {
+        report.add(match (held(permission), settings.voicemail.orders.contains(&order)) {
             (Some(true), _) => Check::ok(name, needed_for, format!("{permission}: held")),
             (Some(false), true) => {
                 Check::missing(name, needed_for, format!("{permission}: not held, and {setting} is set"))
@@ -160,6 +199,7 @@ async fn user(
             (None, true) => Check::unknown(name, needed_for, format!("{permission}: the org does not say")),
         });
     }
+    report.add(mark_read(settings));
     let detail = "conversations: nothing tells but a refusal";
     report.add(
         Check::unknown("scope-conversations", "disconnecting the callbacks of voicemail", detail)
@@ -167,40 +207,19 @@ async fn user(
     );
 }
 
+fn mark_read(settings: &Settings) -> Check {
+    let (name, needed_for) = ("permission-mark-read", "marking voicemail as read after it is stored");
+    if !settings.voicemail.orders.contains(&Order::MarkRead) {
+        return Check::skipped(name, needed_for, "not needed, MARK_READ_AFTER_UPLOAD is not set");
+    }
+    let detail = "the org lets only whoever took part in a conversation mark its queue's message as read: nothing tells but a refusal";
+    Check::unknown(name, needed_for, detail).advise("`callvault status` counts refusals; the copy stays either way")
+}
+
 /// A file's token is renewed by whoever uses it, as long as there is something to renew it with.
 fn may_be_renewed(destination: &Destination, secret: &UserSecret) -> bool {
     let ended = secret.expires_at().is_some_and(|end| end <= system::clock().now());
     ended && matches!(destination, Destination::File(_)) && secret.refresh_token().is_some()
-}
-
-/// `held`: whether the user's own list of permissions has it, where the org shows one.
-async fn listing(report: &mut Report, given: &Given, client: &GenesysClient, held: Option<bool>) {
-    let (name, needed_for) = ("permission-voicemail-view", "finding and reading voicemail");
-    let queues = given.setting("VOICEMAIL_QUEUES").ok().flatten().unwrap_or_default();
-    let queue = queues.split(',').map(str::trim).find(|one| !one.is_empty());
-    let Ok(id) = queue.unwrap_or(NO_QUEUE).parse() else {
-        return report.add(Check::missing(name, needed_for, "VOICEMAIL_QUEUES does not begin with the id of a queue"));
-    };
-    let not_held = || {
-        Check::missing(name, needed_for, format!("{VIEW}: not held"))
-            .advise("give the permission to a role of the signed-in user")
-    };
-    let may = format!("{VIEW}, scope voicemail: voicemail may be listed");
-    report.add(match within(client).list(&Mailbox::Queue(id), 1, 1).await {
-        Ok(_) => Check::ok(name, needed_for, may),
-        // Whether a queue is known may be asked before whether the user may look into it.
-        Err(ApiError::NotFound { .. }) if held == Some(false) => not_held(),
-        Err(ApiError::NotFound { .. }) if queue.is_none() => Check::ok(name, needed_for, may),
-        Err(error @ ApiError::NotFound { .. }) => {
-            Check::missing(name, needed_for, error.to_string()).advise("check the ids in VOICEMAIL_QUEUES")
-        }
-        Err(ApiError::Forbidden { code, .. }) if code.starts_with("missing.") || held == Some(false) => not_held(),
-        Err(error @ ApiError::Forbidden { .. }) => {
-            Check::missing(name, needed_for, format!("scope voicemail: {error}"))
-                .advise("give the OAuth client the scope voicemail, and sign in again with `callvault login`")
-        }
-        Err(error) => judged(name, needed_for, &error, "check the region"),
-    });
 }
 
 /// Whether a permission that is held, perhaps with `*` in it, covers another.

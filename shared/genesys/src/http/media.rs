@@ -158,7 +158,7 @@ fn pieces(body: Incoming, stall: Duration) -> BoxStream<'static, Result<bytes::B
 }
 
 /// A transport fault in words.
-fn fault(error: &hyper_util::client::legacy::Error) -> String {
+pub(super) fn fault(error: &hyper_util::client::legacy::Error) -> String {
     let kind = if is_timeout(error) {
         "timed out"
     } else if error.is_connect() {

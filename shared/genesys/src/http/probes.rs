@@ -5,15 +5,17 @@
 
 use std::time::Duration;
 
+use hyper::Uri;
 use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::DATE;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::operations::{question, read};
 use super::send::Operation;
-use super::{GenesysClient, answer};
+use super::{GenesysClient, answer, media};
 use crate::api::ApiError;
 
 static WHO: Operation = question("read the signed-in user", "of a user");
@@ -65,6 +67,23 @@ impl GenesysClient {
         let answer = answer.map_err(|error| ApiError::Unavailable { operation, detail: answer::fault(error) })?;
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
         Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp()))
+    }
+
+    /// Whether a host that media may come from answers, whatever it answers: through the client that downloads, so by
+    /// its rules, its names and its TLS.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] where it cannot be reached, or may not.
+    pub async fn reach_media(&self, url: &Url) -> Result<(), ApiError> {
+        let unavailable = |detail: String| ApiError::Unavailable { operation: "reach a media host", detail };
+        let shared = self.shared();
+        shared.media_rules.judge(url).map_err(unavailable)?;
+        let target: Uri = url.as_str().parse().map_err(|_| unavailable("it is not a URL".to_owned()))?;
+        match tokio::time::timeout(LONGEST_REACH, shared.media.get(target)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(unavailable(media::fault(&error))),
+            Err(_) => Err(unavailable("timed out: no answer".to_owned())),
+        }
     }
 
     /// Who is signed in, with what permissions. Needs a user's token.

@@ -55,3 +55,18 @@ async fn a_host_is_reached_whatever_it_answers_and_without_a_token() {
     let error = client.reach(Service::Api).await.unwrap_err();
     assert!(error.to_string().starts_with("reach the API host"), "{error}");
 }
+
+#[tokio::test]
+async fn a_media_host_is_reached_whatever_it_answers_and_only_where_media_may_come_from() {
+    let server = serve(|_, _| Reply::status(403)).await;
+    let (client, _) = client_of(&server);
+    let url = |text: &str| url::Url::parse(text).unwrap();
+    client.reach_media(&url(&server.url())).await.unwrap();
+    let head = server.heard()[0].head.clone();
+    assert!(!head.contains("authorization"), "{head}");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = client.reach_media(&url(&format!("http://{closed}/"))).await.unwrap_err();
+    assert!(error.to_string().contains("could not connect"), "{error}");
+    let error = client.reach_media(&url("https://example.com/")).await.unwrap_err();
+    assert!(error.to_string().contains("not on the list"), "{error}");
+}
