@@ -1,12 +1,13 @@
 //! The secret of a signed-in user in Secrets Manager, for whoever signs in: read as text, written as a new current
 //! version.
 //!
-//! Rotation, with its stages, is another matter and not done here. Must never show content.
+//! Rotation, with its steps, is another matter and not done here, but for ending one. Must never show content.
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use callvault_pipeline::rotation::{CURRENT, PENDING};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::secrets::{SecretError, of_sdk};
@@ -47,7 +48,7 @@ impl UserSecretStore {
     /// # Errors
     /// [`SecretError`], without content.
     pub async fn text(&self) -> Result<Option<SecretString>, SecretError> {
-        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage("AWSCURRENT").send().await;
+        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage(CURRENT).send().await;
         match answer {
             Ok(answer) => match answer.secret_string {
                 Some(text) => Ok(Some(text.into())),
@@ -77,18 +78,37 @@ impl UserSecretStore {
 
     /// Writes a new current version; makes the secret where there is none of that name.
     ///
+    /// A rotation that is half done is over with it: the version that it makes loses its pending stage, or Secrets Manager
+    /// would go on with that version and begin no other ("any later invocation of RotateSecret assumes that a previous
+    /// rotation request is still in progress", as its API reference says of a pending version beside the current one).
+    ///
     /// # Errors
     /// [`SecretError::Unwritable`], also for an ARN of nothing, [`SecretError::Unreachable`].
     pub async fn write(&self, text: &SecretString) -> Result<Written, SecretError> {
         let put = self.client.put_secret_value().secret_id(&self.id).secret_string(text.expose_secret());
-        match put.send().await {
-            Ok(_) => Ok(Written::Updated),
+        // Both at once: between two calls the rotation could go on.
+        match put.version_stages(CURRENT).version_stages(PENDING).send().await {
+            Ok(written) => {
+                self.end_pending(written.version_id.as_deref()).await;
+                Ok(Written::Updated)
+            }
             Err(error) if is(&error, "ResourceNotFoundException") && !self.id.starts_with("arn:") => {
                 let create = self.client.create_secret().name(&self.id).secret_string(text.expose_secret());
                 let create = create.description("OAuth client and tokens of a signed-in user, for callvault");
                 create.send().await.map(|_| Written::Created).map_err(|error| self.writing(&error))
             }
             Err(error) => Err(self.writing(&error)),
+        }
+    }
+
+    /// Takes the pending stage from the version that was just written. Where it stays, or this is not permitted, nothing is
+    /// amiss: a current version may carry it.
+    async fn end_pending(&self, version: Option<&str>) {
+        let Some(version) = version else { return };
+        let ended = self.client.update_secret_version_stage().secret_id(&self.id).version_stage(PENDING);
+        if let Err(error) = ended.remove_from_version_id(version).send().await {
+            let code = of_sdk(&self.id, &error).code();
+            tracing::debug!(code, "the new version of the secret is still marked as pending too");
         }
     }
 

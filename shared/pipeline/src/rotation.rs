@@ -5,6 +5,7 @@
 //! | [`ports`] | the secret's versions, the rescue secret, the lineage, the token endpoint: as traits |
 //! | [`holders`] | which refresh token is the newest; pure |
 //! | `create` | the one step that spends something |
+//! | `adopt` | taking over a pair that is there already |
 //! | `save` | putting a pair away, wherever it can be put |
 //! | [`fault`] | why a step failed |
 //!
@@ -21,8 +22,12 @@
 //! | after the write into the rescue secret | that | puts the pair from there into its version |
 //! | in a later step | an earlier version holds the newest pair | puts that pair into its version |
 //!
+//! A person may sign in while a rotation is half done. A version's value never changes, so the version that is being made
+//! can never hold that sign-in: whichever step finds it gives the version up, and the next rotation starts from the sign-in.
+//!
 //! Must never show a token, and never spend one outside createSecret.
 
+mod adopt;
 mod create;
 pub mod fault;
 pub mod holders;
@@ -41,6 +46,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::ledger::HolderId;
 use fault::RotationFault;
+use holders::Fingerprint;
 use ports::{Described, Lineage, SecretStore, UserTokens, Wanted};
 
 /// The stage of the version that is being made.
@@ -191,15 +197,16 @@ impl Rotation {
         match order.step {
             Step::Create => self.create(order, &described, deadline).await,
             Step::Set => Ok(Done::new(Outcome::NothingToDo)),
-            Step::Test => self.test(order, deadline).await,
+            Step::Test => self.test(order, &described, deadline).await,
             Step::Finish => self.finish(order, &described).await,
         }
     }
 
     /// The pending access token is tried; its refresh token is left alone.
-    async fn test(&self, order: &Order, deadline: Timestamp) -> Result<Done, RotationFault> {
+    async fn test(&self, order: &Order, described: &Described, deadline: Timestamp) -> Result<Done, RotationFault> {
         let pending = self.pending(order).await?.ok_or(RotationFault::NoValue)?;
         let pending = parsed(&pending, "pending")?;
+        self.see_that_nobody_signed_in(order, described, &pending).await?;
         if pending.access_token().is_none() {
             return Err(RotationFault::NoValue);
         }
@@ -212,16 +219,52 @@ impl Rotation {
     async fn finish(&self, order: &Order, described: &Described) -> Result<Done, RotationFault> {
         let pending = self.pending(order).await?.ok_or(RotationFault::NoValue)?;
         let pending = parsed(&pending, "pending")?;
-        let moved = self.secrets.make_current(&order.secret, &order.version, described.with_stage(CURRENT)).await;
-        if let Err(error) = moved {
-            // The answer may have been lost, not the move.
+        self.see_that_nobody_signed_in(order, described, &pending).await?;
+        // From the version that was looked at: where somebody signs in now, the store refuses.
+        let from = described.with_stage(CURRENT);
+        if let Err(error) = self.secrets.make_current(&order.secret, &order.version, from).await {
             let now = self.secrets.describe(&order.secret).await?;
-            if now.with_stage(CURRENT) != Some(order.version.as_str()) {
-                return Err(error.into());
+            match now.with_stage(CURRENT) {
+                // The answer was lost, not the move.
+                Some(current) if current == order.version => {}
+                current if current == from => return Err(error.into()),
+                _ => return Err(self.give_up(order).await),
             }
         }
         self.clear_rescue(described, &pending).await;
         Ok(Done { outcome: Outcome::Finished, current_ends: pending.expires_at() })
+    }
+
+    /// Whether the current version still holds what the pending pair was made from: where it does not, somebody has signed
+    /// in since. Nothing is known of a pair that the lineage does not speak of; it passes.
+    async fn see_that_nobody_signed_in(
+        &self,
+        order: &Order,
+        described: &Described,
+        pending: &UserSecret,
+    ) -> Result<(), RotationFault> {
+        let Some(current) = described.with_stage(CURRENT) else { return Ok(()) };
+        // By its version, whose value never changes: it is this one that the current stage is moved from.
+        let Some(current) = self.secrets.value(&order.secret, Wanted::Version(current)).await? else { return Ok(()) };
+        let Ok(current) = parsed(&current, "current") else { return Ok(()) };
+        let current = Fingerprint::of_document(&current);
+        let lineage = self.lineage.newest(&described.arn).await?;
+        let pending = Fingerprint::of_document(pending);
+        match lineage {
+            Some(entry) if holders::is_overtaken(&entry.generation, &order.version, &pending, &current) => {
+                Err(self.give_up(order).await)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the rotation of a version that must not become the current one. Secrets Manager would go on with it, and begin
+    /// no other, for as long as it is pending. Nothing is lost if this fails: the next step comes here too.
+    async fn give_up(&self, order: &Order) -> RotationFault {
+        if let Err(error) = self.secrets.end_pending(&order.secret, &order.version).await {
+            tracing::warn!(code = error.code(), "the version that was given up is still pending: {error}");
+        }
+        RotationFault::SignedInSince
     }
 
     /// A rescue secret that stays is told apart from a newer one later: clearing it may fail.

@@ -102,6 +102,12 @@ impl SecretStore for SecretVersions {
         moved.map(drop).map_err(|error| fault(secret, "UpdateSecretVersionStage", &error))
     }
 
+    async fn end_pending(&self, secret: &str, version: &str) -> Result<(), StoreFault> {
+        let ended = self.patient.update_secret_version_stage().secret_id(secret).version_stage(PENDING);
+        let ended = ended.remove_from_version_id(version).send().await;
+        ended.map(drop).map_err(|error| fault(secret, "UpdateSecretVersionStage", &error))
+    }
+
     async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreFault> {
         // 100 is what one page holds; a secret seldom keeps more.
         let listed = self.patient.list_secret_version_ids().secret_id(secret).include_deprecated(true);

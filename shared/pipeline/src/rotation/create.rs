@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::fault::RotationFault;
 use super::holders::{self, Candidate, Fingerprint, Other, Place};
-use super::ports::{CheckFault, Described, Entry, ExchangeFault, Generation, Pair, Spending, Wanted};
+use super::ports::{Described, Entry, ExchangeFault, Generation, Pair, Spending, Wanted};
 use super::{CURRENT, Done, Order, Outcome, PENDING, PREVIOUS, Rotation, parsed};
 
 /// Longest claim on a refresh token: the token request ends a second earlier, so that whoever comes after it knows that
@@ -30,22 +30,15 @@ const SHORTEST: Duration = Duration::from_secs(6);
 /// How often a token request is sent that did not go through.
 const MOST_SENDINGS: u32 = 3;
 
-/// A pair that is there already is taken as it is where its access token lasts at least one rotation (12 h) and an hour
-/// longer: spending a token that need not be spent is a risk for nothing.
-const FRESH: Duration = Duration::from_secs(13 * 3600);
-
-/// How long such a token may be tried before it is taken untried: testSecret tries it again.
-const TRYING: Duration = Duration::from_secs(5);
-
 /// Versions without a stage that are asked for a token when nothing else is left.
 const MOST_OLD_VERSIONS: usize = 5;
 
 /// What there is to go by.
-struct Known {
+pub(super) struct Known {
     /// The current document, and the fingerprint of its refresh token.
-    current: UserSecret,
-    base: Fingerprint,
-    entry: Option<Entry>,
+    pub(super) current: UserSecret,
+    pub(super) base: Fingerprint,
+    pub(super) entry: Option<Entry>,
     others: Vec<Other>,
 }
 
@@ -66,13 +59,13 @@ impl Rotation {
         deadline: Timestamp,
     ) -> Result<Done, RotationFault> {
         loop {
-            if self.pending(order).await?.is_some() {
+            if self.is_there(order, described).await? {
                 return Ok(Done::new(Outcome::NothingToDo));
             }
             // Before anything else: what is read after it is at least as new, and the claim is conditional on it.
             let entry = self.lineage.newest(&described.arn).await?;
             let for_us = entry.as_ref().is_some_and(|entry| entry.generation.version == order.version);
-            if for_us && self.pending(order).await?.is_some() {
+            if for_us && self.is_there(order, described).await? {
                 return Ok(Done::new(Outcome::NothingToDo));
             }
             let known = self.look(order, described, entry).await?;
@@ -97,6 +90,16 @@ impl Rotation {
                 return Err(RotationFault::UnderWay);
             }
         }
+    }
+
+    /// Whether the version has its value already. One that can be of no use ends here, and not in every later step.
+    async fn is_there(&self, order: &Order, described: &Described) -> Result<bool, RotationFault> {
+        let Some(pending) = self.pending(order).await? else { return Ok(false) };
+        // What cannot be read is testSecret's to say.
+        if let Ok(pending) = parsed(&pending, "pending") {
+            self.see_that_nobody_signed_in(order, described, &pending).await?;
+        }
+        Ok(true)
     }
 
     /// Everything that may hold a token newer than the current one, the rescue secret first: what is there is there because
@@ -143,7 +146,7 @@ impl Rotation {
                 continue;
             }
             if candidate.newer && self.is_good(&candidate.document, deadline).await {
-                return self.adopt(order, known, &candidate, deadline).await.map(Some);
+                return self.adopt(order, described, known, &candidate, deadline).await;
             }
             match self.spend(order, described, known, &mut row, &candidate, deadline).await? {
                 Spent::Refused => tracing::warn!(place = ?candidate.place, "a refresh token is of no use any more"),
@@ -162,33 +165,6 @@ impl Rotation {
             }
         }
         Err(RotationFault::SignInNeeded { tried: tried.len() })
-    }
-
-    /// Whether a newer pair can be taken as it is.
-    async fn is_good(&self, document: &UserSecret, deadline: Timestamp) -> bool {
-        let now = self.clock.now();
-        if document.access_token().is_none() || document.expires_at().is_none_or(|ends| ends < now + FRESH) {
-            return false;
-        }
-        let tried = self.tokens.check(document, deadline.min(now + TRYING)).await;
-        // What another token of the same sign-in would meet as well is testSecret's to say.
-        !matches!(tried, Err(CheckFault::Refused { .. }))
-    }
-
-    async fn adopt(
-        &self,
-        order: &Order,
-        known: &Known,
-        candidate: &Candidate,
-        deadline: Timestamp,
-    ) -> Result<Outcome, RotationFault> {
-        let (Some(access), Some(ends)) = (candidate.document.access_token(), candidate.document.expires_at()) else {
-            return Err(RotationFault::NoValue);
-        };
-        tracing::info!(place = ?candidate.place, "a newer pair of tokens is there already: it is taken over");
-        let document = known.current.with_tokens(&access, &candidate.refresh, ends);
-        self.carry_over(order, &document, deadline).await?;
-        Ok(Outcome::Adopted)
     }
 
     /// Claims a refresh token and spends it.

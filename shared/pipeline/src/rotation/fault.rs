@@ -30,6 +30,11 @@ pub enum RotationFault {
         /// What is wrong; no content.
         fault: UserSecretFault,
     },
+    /// The current version is another sign-in than the one that the pending pair comes from.
+    #[error(
+        "somebody has signed in since this rotation began: its version is given up, and the next rotation starts from the new sign-in"
+    )]
+    SignedInSince,
     /// The store of secrets failed.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -133,6 +138,7 @@ impl RotationFault {
             Self::NotPending => "not-pending",
             Self::NoValue => "pending-has-no-value",
             Self::Unreadable { .. } => "secret-unreadable",
+            Self::SignedInSince => "signed-in-since",
             Self::Store(fault) => fault.code(),
             Self::Ledger(error) => error.code(),
             Self::UnderWay => "rotation-under-way",

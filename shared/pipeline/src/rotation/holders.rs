@@ -157,6 +157,13 @@ pub fn is_of_the_past(rescued: &SecretString, current: &UserSecret) -> bool {
     Fingerprint::of_document(&rescued.document) == now || rescued.base.is_some_and(|base| base != now)
 }
 
+/// Whether a pending pair was made from another sign-in than the one that is current now. Only the exchange it came from
+/// can tell; of any other pair nothing is known.
+pub fn is_overtaken(lineage: &Generation, version: &str, pending: &Fingerprint, current: &Fingerprint) -> bool {
+    let is_its_own = lineage.version == version || lineage.got.as_ref() == Some(pending);
+    is_its_own && lineage.base != *current && pending != current
+}
+
 fn mark_of(text: &SecretString) -> Option<Fingerprint> {
     /// The one key that is ours.
     #[derive(Deserialize)]
@@ -269,6 +276,20 @@ mod tests {
         assert!(is_of_the_past(&rescued, &document("r2")));
         assert!(!is_of_the_past(&rescued, &document("r0")), "it is newer");
         assert!(!is_of_the_past(&"{}".into(), &document("r0")));
+    }
+
+    #[test]
+    fn a_pair_is_overtaken_where_its_own_exchange_began_with_another_sign_in() {
+        let overtaken = |row: &Generation, version: &str, pending: &str, current: &str| {
+            is_overtaken(row, version, &fingerprint(pending), &fingerprint(current))
+        };
+        let row = generation("r0", "r0", Some("r1"));
+        assert!(overtaken(&row, "t", "r1", "login"));
+        assert!(overtaken(&row, "t2", "r1", "login"), "taken over by another version");
+        assert!(overtaken(&generation("r0", "r0", None), "t", "r1", "login"), "its outcome was not written");
+        assert!(!overtaken(&row, "t", "r1", "r0"), "nobody signed in");
+        assert!(!overtaken(&row, "t", "r1", "r1"), "it is the current pair itself");
+        assert!(!overtaken(&row, "t2", "other", "login"), "nothing is known of it");
     }
 
     #[test]

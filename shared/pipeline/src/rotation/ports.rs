@@ -58,6 +58,9 @@ pub trait SecretStore: Send + Sync {
     /// Moves [`super::CURRENT`] from one version to another.
     async fn make_current(&self, secret: &str, version: &str, from: Option<&str>) -> Result<(), StoreFault>;
 
+    /// Takes [`super::PENDING`] from a version. Its value stays where it is.
+    async fn end_pending(&self, secret: &str, version: &str) -> Result<(), StoreFault>;
+
     /// Every version that may still have a value, those without a stage included, newest first.
     async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreFault>;
 

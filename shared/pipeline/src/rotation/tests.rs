@@ -1,5 +1,6 @@
 //! The rotation over ports in memory that fail by call number, driven as Secrets Manager drives it.
 
+mod signing_in;
 mod world;
 
 use super::ports::Spending;
@@ -32,9 +33,13 @@ async fn a_rotation_spends_one_token_and_keeps_what_belongs_to_others() {
             "describe",   // setSecret
             "describe",
             "value pending",
+            "value of a version",
+            "newest",
             "check", // testSecret
             "describe",
             "value pending",
+            "value of a version",
+            "newest",
             "make_current",
             "rescued", // finishSecret
         ]
@@ -228,7 +233,7 @@ async fn a_move_whose_answer_was_lost_is_a_move() {
     for step in &World::STEPS[..3] {
         world.step(*step, "t1").await.unwrap();
     }
-    world.harm(world.calls().len() + 2, Harm::LoseAnswer);
+    world.harm(world.calls().len() + 4, Harm::LoseAnswer);
     assert_eq!(world.step(Step::Finish, "t1").await.unwrap().outcome, Outcome::Finished);
     assert!(
         world.calls().ends_with(&["make_current", "describe", "rescued"].map(str::to_owned)),

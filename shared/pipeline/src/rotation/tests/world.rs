@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use jiff::SignedDuration;
 use tokio::sync::Notify;
+
+mod ports;
 
 use super::super::fault::RotationFault;
 use super::super::ports::*;
@@ -26,6 +27,15 @@ pub(super) enum Harm {
     LoseAnswer,
     /// It takes effect, and the process is gone.
     Kill,
+}
+
+/// How somebody signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Login {
+    /// As `callvault login` does it: a rotation that is under way is over.
+    Ours,
+    /// A new current version, and nothing else.
+    Another,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +56,10 @@ struct State {
     spent: HashSet<String>,
     revoked: HashSet<String>,
     exchanges: usize,
+    /// Which refresh token one came for.
+    came_for: HashMap<String, String>,
+    login: Option<(usize, Login)>,
+    signed_in: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -97,20 +111,33 @@ impl World {
         self.shared.state.lock().unwrap()
     }
 
-    /// As `callvault login` does it: a new current version.
     pub(super) fn sign_in(&self) -> String {
-        let mut state = self.state();
-        let (access, refresh) = state.issue();
-        let current = state.stage(CURRENT).unwrap();
-        let document = UserSecret::parse(&state.values[&current]).unwrap();
-        let ends = state.now + Duration::from_secs(48 * 3600);
-        let text = document.with_tokens(&access.into(), &refresh.clone().into(), ends).to_json();
-        let version = format!("login-{}", state.issued);
-        state.values.insert(version.clone(), text.expose_secret().to_owned());
-        state.made.push(version.clone());
-        state.attach(CURRENT, &version);
-        state.attach(PREVIOUS, &current);
-        refresh
+        self.sign_in_by(Login::Another)
+    }
+
+    pub(super) fn sign_in_by(&self, login: Login) -> String {
+        self.state().sign_in(login)
+    }
+
+    /// Somebody signs in right before this call.
+    pub(super) fn sign_in_at(&self, call: usize, login: Login) {
+        self.state().login = Some((call, login));
+    }
+
+    /// The refresh token of whoever did.
+    pub(super) fn signed_in_at(&self) -> Option<String> {
+        self.state().signed_in.clone()
+    }
+
+    /// Whether the current refresh token came, in the end, for this one, or is it.
+    pub(super) fn is_from(&self, refresh: &str) -> bool {
+        let mut now = self.current().refresh_token().unwrap().expose_secret().to_owned();
+        let state = self.state();
+        while now != refresh {
+            let Some(before) = state.came_for.get(&now) else { return false };
+            now.clone_from(before);
+        }
+        true
     }
 
     /// A rotation begins: a version without a value.
@@ -156,6 +183,13 @@ impl World {
     pub(super) async fn killed_at(&self, step: Step, version: &str, process: &str) -> bool {
         let (world, killed) = (self.process(process), self.shared.killed.notified());
         matches!(select(std::pin::pin!(world.step(step, version)), std::pin::pin!(killed)).await, Either::Right(_))
+    }
+
+    /// The steps, without a beginning. After the last Secrets Manager itself takes the pending stage away.
+    pub(super) async fn rotate_again(&self, version: &str) -> Result<(), RotationFault> {
+        self.steps(version, "again").await.map_err(|fault| fault.unwrap_or(RotationFault::OutOfTime))?;
+        self.state().detach(PENDING);
+        Ok(())
     }
 
     pub(super) async fn rotate(&self, version: &str) -> Result<(), RotationFault> {
@@ -229,6 +263,10 @@ impl World {
         self.state().rescue.clone()
     }
 
+    pub(super) fn pending_version(&self) -> Option<String> {
+        self.state().stage(PENDING)
+    }
+
     pub(super) fn current_version(&self) -> String {
         self.state().stage(CURRENT).unwrap()
     }
@@ -263,6 +301,9 @@ impl World {
     async fn call<T>(&self, name: String, effect: impl FnOnce(&mut State) -> T) -> Result<T, Harm> {
         let (answer, harm) = {
             let mut state = self.state();
+            if let Some((_, login)) = state.login.filter(|(at, _)| *at == state.calls.len()) {
+                state.signed_in = Some(state.sign_in(login));
+            }
             let harm = state.harms.get(&state.calls.len()).copied();
             state.calls.push(name);
             if let Some(harm @ (Harm::Fail | Harm::Refuse)) = harm {
@@ -304,164 +345,40 @@ impl State {
         self.stages.iter().find(|(_, stages)| stages.iter().any(|one| one == stage)).map(|(v, _)| v.clone())
     }
 
-    /// A stage is on one version only; a version without stages is not described any more.
-    fn attach(&mut self, stage: &str, version: &str) {
+    /// A version without stages is not described any more.
+    fn detach(&mut self, stage: &str) {
         for stages in self.stages.values_mut() {
             stages.retain(|one| one != stage);
         }
         self.stages.retain(|_, stages| !stages.is_empty());
+    }
+
+    /// A stage is on one version only.
+    fn attach(&mut self, stage: &str, version: &str) {
+        self.detach(stage);
         self.stages.entry(version.to_owned()).or_default().push(stage.to_owned());
+    }
+
+    fn sign_in(&mut self, login: Login) -> String {
+        self.login = None;
+        let (access, refresh) = self.issue();
+        let current = self.stage(CURRENT).unwrap();
+        let document = UserSecret::parse(&self.values[&current]).unwrap();
+        let ends = self.now + Duration::from_secs(48 * 3600);
+        let text = document.with_tokens(&access.into(), &refresh.clone().into(), ends).to_json();
+        let version = format!("login-{}", self.issued);
+        self.values.insert(version.clone(), text.expose_secret().to_owned());
+        self.made.push(version.clone());
+        self.attach(CURRENT, &version);
+        self.attach(PREVIOUS, &current);
+        if login == Login::Ours {
+            self.detach(PENDING);
+        }
+        refresh
     }
 
     fn issue(&mut self) -> (String, String) {
         self.issued += 1;
         (format!("access-{}", self.issued), format!("refresh-{}", self.issued))
-    }
-}
-
-#[async_trait]
-impl SecretStore for World {
-    async fn describe(&self, _: &str) -> Result<Described, StoreFault> {
-        self.of_store("describe", |state| {
-            let (arn, name) = ("arn".to_owned(), "secret".to_owned());
-            Ok(Described { arn, name, rotation_enabled: state.rotation_enabled, versions: state.stages.clone() })
-        })
-        .await
-    }
-
-    async fn value(&self, _: &str, wanted: Wanted<'_>) -> Result<Option<SecretString>, StoreFault> {
-        let name = match wanted {
-            Wanted::Stage(stage) => format!("value {stage}"),
-            Wanted::Version(_) => "value of a version".to_owned(),
-            Wanted::Pending(_) => "value pending".to_owned(),
-        };
-        self.of_store(&name, |state| {
-            let version = match wanted {
-                Wanted::Stage(stage) => state.stage(stage),
-                Wanted::Version(version) => Some(version.to_owned()),
-                Wanted::Pending(version) => state.stage(PENDING).filter(|pending| pending == version),
-            };
-            Ok(version.and_then(|version| state.values.get(&version)).map(|text| text.clone().into()))
-        })
-        .await
-    }
-
-    async fn put_pending(&self, _: &str, version: &str, value: &SecretString) -> Result<(), StoreFault> {
-        self.of_store("put_pending", |state| {
-            if state.refuse_puts {
-                return Err(refused());
-            }
-            let text = value.expose_secret().to_owned();
-            // A version's value never changes.
-            if state.values.get(version).is_some_and(|there| *there != text) {
-                return Err(refused());
-            }
-            state.values.insert(version.to_owned(), text);
-            Ok(())
-        })
-        .await
-    }
-
-    async fn make_current(&self, _: &str, version: &str, from: Option<&str>) -> Result<(), StoreFault> {
-        self.of_store("make_current", |state| {
-            let was = state.stage(CURRENT);
-            if was.as_deref() != from {
-                return Err(refused());
-            }
-            state.attach(CURRENT, version);
-            state.attach(PREVIOUS, &was.unwrap());
-            Ok(())
-        })
-        .await
-    }
-
-    async fn versions(&self, _: &str) -> Result<Vec<String>, StoreFault> {
-        self.of_store("versions", |state| Ok(state.made.iter().rev().cloned().collect())).await
-    }
-
-    async fn rescued(&self, _: &Described) -> Result<Option<SecretString>, StoreFault> {
-        self.of_store("rescued", |state| Ok(Some(state.rescue.clone().into()))).await
-    }
-
-    async fn rescue(&self, _: &Described, value: &SecretString) -> Result<(), StoreFault> {
-        self.of_store("rescue", |state| {
-            if state.refuse_rescue {
-                return Err(refused());
-            }
-            state.rescue = value.expose_secret().to_owned();
-            Ok(())
-        })
-        .await
-    }
-
-    async fn clear_rescue(&self, _: &Described) -> Result<(), StoreFault> {
-        self.of_store("clear_rescue", |state| {
-            state.rescue = "{}".to_owned();
-            Ok(())
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Lineage for World {
-    async fn newest(&self, _: &str) -> Result<Option<Entry>, LedgerError> {
-        let found = self.call("newest".to_owned(), |state| state.row.clone()).await;
-        found.map_err(|_| LedgerError::Unusable { detail: "lost".to_owned() })
-    }
-
-    async fn write(&self, _: &str, revision: u64, generation: &Generation) -> Result<Option<u64>, LedgerError> {
-        let name = format!("write {}", generation.state.as_str());
-        let written = self.call(name, |state| {
-            let now = state.row.as_ref().map_or(0, |entry| entry.revision);
-            (now == revision).then(|| {
-                state.row = Some(Entry { revision: revision + 1, generation: generation.clone() });
-                revision + 1
-            })
-        });
-        written.await.map_err(|_| LedgerError::Unusable { detail: "lost".to_owned() })
-    }
-}
-
-#[async_trait]
-impl UserTokens for World {
-    async fn exchange(&self, _: &UserSecret, refresh: &SecretString, _: Timestamp) -> Result<Pair, ExchangeFault> {
-        let spent = self.call("exchange".to_owned(), |state| {
-            state.exchanges += 1;
-            if !state.spent.insert(refresh.expose_secret().to_owned()) {
-                return Err(ExchangeFault::GrantRefused);
-            }
-            let (access, refresh) = state.issue();
-            let expires_at = state.now + Duration::from_secs(48 * 3600);
-            Ok(Pair { access: access.into(), refresh: refresh.into(), expires_at })
-        });
-        spent.await.unwrap_or_else(|harm| {
-            Err(match harm {
-                Harm::Fail => ExchangeFault::NotTaken { detail: "429".to_owned(), wait: Duration::from_secs(2) },
-                Harm::Refuse => ExchangeFault::Refused { code: "client-refused", reason: "x".to_owned() },
-                _ => ExchangeFault::Unknown { detail: "lost".to_owned() },
-            })
-        })
-    }
-
-    async fn check(&self, document: &UserSecret, _: Timestamp) -> Result<String, CheckFault> {
-        let access = document.access_token().unwrap().expose_secret().to_owned();
-        let checked = self.call("check".to_owned(), |state| {
-            let refused = CheckFault::Refused { detail: "401".to_owned() };
-            if state.revoked.contains(&access) { Err(refused) } else { Ok("user".to_owned()) }
-        });
-        checked.await.unwrap_or_else(|_| Err(CheckFault::Unavailable { detail: "lost".to_owned() }))
-    }
-}
-
-#[async_trait]
-impl Clock for World {
-    fn now(&self) -> Timestamp {
-        self.state().now
-    }
-
-    async fn sleep(&self, span: Duration) {
-        self.state().now += span;
-        tokio::task::yield_now().await;
     }
 }
