@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use callvault_pipeline::archive::prove;
 use callvault_pipeline::user_secret::{UserSecret, UserSecretFault};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -86,9 +87,13 @@ impl SecretFile {
         &self.path
     }
 
-    /// Where a pair of tokens goes that could not be written here: `NAME.rescue`, beside it.
-    pub fn rescue(&self) -> Self {
-        Self::new(self.beside(".rescue"))
+    /// Where a pair of tokens goes that could not be written here: `NAME.rescue`, beside it; or, where that cannot be
+    /// written either, a file of its own in the folder for temporary files.
+    pub fn rescues(&self) -> [Self; 2] {
+        let path = self.target().and_then(std::path::absolute).unwrap_or_else(|_| self.path.clone());
+        let digest = prove(path.as_os_str().as_encoded_bytes()).sha256;
+        let elsewhere = std::env::temp_dir().join(format!("callvault-{digest}.rescue"));
+        [Self::new(self.beside(".rescue")), Self::new(elsewhere)]
     }
 
     /// Its text; `None` where there is no file.
@@ -170,8 +175,9 @@ impl SecretFile {
     /// # Errors
     /// [`SecretFileError::Unwritable`].
     pub fn forget_leftovers(&self) -> Result<(), SecretFileError> {
-        for suffix in [".rescue", ".exchanging"] {
-            remove(&self.beside(suffix)).map_err(|error| self.unwritable(&error))?;
+        let rescues = self.rescues().map(|rescue| rescue.path);
+        for path in rescues.iter().chain([&self.beside(".exchanging")]) {
+            remove(path).map_err(|error| self.unwritable(&error))?;
         }
         Ok(())
     }

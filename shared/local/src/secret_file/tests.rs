@@ -202,35 +202,115 @@ async fn a_dead_refresh_token_wants_a_sign_in_and_shows_nothing() {
     assert!(current(&scene.tokens()).await.unwrap_err().to_string().contains("sign-in-needed"));
 }
 
+/// While the token is spent, folders take the place of these files: they cannot be read or written any more.
+struct Breaking(Arc<Vendor>, Vec<std::path::PathBuf>);
+
+#[async_trait]
+impl RefreshTokens for Breaking {
+    async fn exchange(&self, id: &str, s: &SecretString, refresh: &SecretString) -> Result<TokenPair, ExchangeError> {
+        for path in &self.1 {
+            let _ = std::fs::remove_file(path);
+            std::fs::create_dir(path).unwrap();
+        }
+        self.0.exchange(id, s, refresh).await
+    }
+}
+
 /// The file cannot be replaced (it is a folder by now): the pair is in the rescue file, and comes home from there.
 #[tokio::test]
 async fn a_pair_that_cannot_be_written_is_rescued_and_comes_home() {
-    struct Breaking(Arc<Vendor>, std::path::PathBuf);
+    let scene = Scene::new(Arc::default(), SOON);
+    let path = scene.file().path().to_owned();
+    let breaking = Arc::new(Breaking(Arc::clone(&scene.vendor), vec![path.clone()]));
+    let tokens = FileTokens::new(scene.file(), breaking, Arc::new(Still));
+    // The token works all the same.
+    assert_eq!(current(&tokens).await.unwrap(), "a1");
+    let rescued = scene.file().rescues()[0].read().unwrap().unwrap();
+    assert_eq!(rescued.refresh_token().unwrap().expose_secret(), "r1");
+    std::fs::remove_dir(&path).unwrap();
+    scene.file().write(&pair("a0", "r0", SOON)).unwrap();
+    assert_eq!(current(&scene.tokens()).await.unwrap(), "a1");
+    assert_eq!((scene.refresh(), scene.vendor.spent()), ("r1".to_owned(), vec!["r0".to_owned()]));
+    assert_eq!(scene.names(), ["user.json", "user.json.lock"]);
+}
+
+/// Neither the file nor any rescue file can be written: the pair is kept, served, and written once that is possible.
+#[tokio::test]
+async fn a_pair_that_no_file_takes_is_kept_until_one_does() {
+    let scene = Scene::new(Arc::default(), SOON);
+    let path = scene.file().path().to_owned();
+    let every: Vec<_> = [path.clone()].into_iter().chain(scene.file().rescues().map(|file| file.path)).collect();
+    let breaking = Arc::new(Breaking(Arc::clone(&scene.vendor), every.clone()));
+    let tokens = FileTokens::new(scene.file(), breaking, Arc::new(Still));
+    for _ in 0..3 {
+        assert_eq!(current(&tokens).await.unwrap(), "a1");
+    }
+    // The disk recovers, and holds what it held before.
+    every.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+    scene.file().write(&pair("a0", "r0", SOON)).unwrap();
+    assert_eq!(current(&tokens).await.unwrap(), "a1");
+    assert_eq!((scene.refresh(), scene.vendor.spent()), ("r1".to_owned(), vec!["r0".to_owned()]));
+    assert_eq!(scene.names(), ["user.json", "user.json.lock"]);
+    assert_eq!(current(&scene.tokens()).await.unwrap(), "a1");
+}
+
+#[tokio::test]
+async fn a_pair_goes_into_the_folder_for_temporary_files_where_its_own_takes_none() {
+    let scene = Scene::new(Arc::default(), SOON);
+    let path = scene.file().path().to_owned();
+    let [beside, elsewhere] = scene.file().rescues();
+    let breaking = Arc::new(Breaking(Arc::clone(&scene.vendor), vec![path.clone(), beside.path().to_owned()]));
+    assert_eq!(current(&FileTokens::new(scene.file(), breaking, Arc::new(Still))).await.unwrap(), "a1");
+    let mode = std::fs::metadata(elsewhere.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+    for folder in [path.as_path(), beside.path()] {
+        std::fs::remove_dir(folder).unwrap();
+    }
+    scene.file().write(&pair("a0", "r0", SOON)).unwrap();
+    // Another process.
+    assert_eq!(current(&scene.tokens()).await.unwrap(), "a1");
+    assert_eq!((scene.refresh(), scene.vendor.spent()), ("r1".to_owned(), vec!["r0".to_owned()]));
+    assert!(!elsewhere.path().exists());
+    assert!(!scene.file().text().unwrap().unwrap().expose_secret().contains("rescueOf"));
+}
+
+/// Somebody signs in, and is killed before the rescue file of an older pair is gone.
+#[tokio::test]
+async fn a_new_sign_in_is_not_undone_by_a_rescue_file() {
+    let scene = Scene::new(Arc::default(), SOON);
+    let path = scene.file().path().to_owned();
+    let breaking = Arc::new(Breaking(Arc::clone(&scene.vendor), vec![path.clone()]));
+    assert_eq!(current(&FileTokens::new(scene.file(), breaking, Arc::new(Still))).await.unwrap(), "a1");
+    std::fs::remove_dir(&path).unwrap();
+    scene.file().write(&pair("b0", "q0", SOON)).unwrap();
+    assert_eq!(current(&scene.tokens()).await.unwrap(), "a2");
+    assert_eq!(scene.vendor.spent(), ["r0", "q0"]);
+    assert_eq!(scene.names(), ["user.json", "user.json.lock"]);
+}
+
+/// Somebody signs in while a renewal is under way that takes longer than anybody waits for its lock.
+#[tokio::test]
+async fn a_new_sign_in_is_not_undone_by_a_slow_renewal() {
+    struct Slow(Arc<Vendor>, SecretFile);
     #[async_trait]
-    impl RefreshTokens for Breaking {
+    impl RefreshTokens for Slow {
         async fn exchange(
             &self,
             id: &str,
             s: &SecretString,
             refresh: &SecretString,
         ) -> Result<TokenPair, ExchangeError> {
-            std::fs::remove_file(&self.1).unwrap();
-            std::fs::create_dir(&self.1).unwrap();
-            self.0.exchange(id, s, refresh).await
+            let answer = self.0.exchange(id, s, refresh).await;
+            self.1.write(&pair("b0", "q0", LATER)).unwrap();
+            answer
         }
     }
     let scene = Scene::new(Arc::default(), SOON);
-    let path = scene.file().path().to_owned();
-    let breaking = Arc::new(Breaking(Arc::clone(&scene.vendor), path.clone()));
-    let tokens = FileTokens::new(scene.file(), breaking, Arc::new(Still));
-    // The token works all the same.
+    let slow = Arc::new(Slow(Arc::clone(&scene.vendor), scene.file()));
+    let tokens = FileTokens::new(scene.file(), slow, Arc::new(Still));
     assert_eq!(current(&tokens).await.unwrap(), "a1");
-    let rescued = scene.file().rescue().read().unwrap().unwrap();
-    assert_eq!(rescued.refresh_token().unwrap().expose_secret(), "r1");
-    std::fs::remove_dir(&path).unwrap();
-    scene.file().write(&pair("a0", "r0", SOON)).unwrap();
-    assert_eq!(current(&scene.tokens()).await.unwrap(), "a1");
-    assert_eq!((scene.refresh(), scene.vendor.spent()), ("r1".to_owned(), vec!["r0".to_owned()]));
+    assert_eq!(scene.refresh(), "q0");
+    assert_eq!(current(&tokens).await.unwrap(), "b0");
     assert_eq!(scene.names(), ["user.json", "user.json.lock"]);
 }
 

@@ -3,15 +3,18 @@
 //! A refresh token can be spent once, and the exchange cannot be undone. So one process at a time does it, under the
 //! file's lock; a marker beside the file (`NAME.exchanging`, with the digest of the token that is spent) is on disk
 //! before the request is sent and gone only when its outcome is known; the new pair is written at once, or else into
-//! the rescue file (`NAME.rescue`), which is looked into first next time.
+//! a rescue file (`NAME.rescue`, or one in the folder for temporary files), which is looked into first next time, and
+//! kept in the process until the file takes it. A pair is written only over the token that it came for: whoever has
+//! signed in since is not undone, neither by a rescue file nor by a renewal that took long.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use callvault_pipeline::api::{AccessTokens, ApiError, ExchangeError, RefreshTokens, Refusal, TokenPair};
 use callvault_pipeline::archive::prove;
 use callvault_pipeline::clock::Clock;
+use callvault_pipeline::rotation::holders::{self, Fingerprint, Other};
 use callvault_pipeline::user_secret::UserSecret;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -43,6 +46,32 @@ struct Keeper {
     file: SecretFile,
     exchange: Arc<dyn RefreshTokens>,
     clock: Arc<dyn Clock>,
+    /// A new pair that is not in the file yet: it exists nowhere else for certain.
+    unsaved: std::sync::Mutex<Option<Unsaved>>,
+}
+
+/// A pair that belongs into the file.
+#[derive(Clone)]
+struct Unsaved {
+    secret: UserSecret,
+    /// The refresh token that was in the file when it was received. Only over that one it is written.
+    came_for: Fingerprint,
+}
+
+impl Unsaved {
+    /// What is in a rescue file, which says itself what its pair came for.
+    fn read(text: &SecretString) -> Option<Self> {
+        let rescued = Other::rescued(text)?;
+        Some(Self { came_for: rescued.base?, secret: UserSecret::parse(holders::unmarked(text).expose_secret()).ok()? })
+    }
+
+    /// A document with its tokens.
+    fn on(&self, there: &UserSecret) -> UserSecret {
+        match (self.secret.access_token(), self.secret.refresh_token(), self.secret.expires_at()) {
+            (Some(access), Some(refresh), Some(ends)) => there.with_tokens(&access, &refresh, ends),
+            _ => self.secret.clone(),
+        }
+    }
 }
 
 impl std::fmt::Debug for FileTokens {
@@ -54,7 +83,10 @@ impl std::fmt::Debug for FileTokens {
 impl FileTokens {
     /// The tokens of `file`, renewed through `exchange`.
     pub fn new(file: SecretFile, exchange: Arc<dyn RefreshTokens>, clock: Arc<dyn Clock>) -> Self {
-        Self { keeper: Arc::new(Keeper { file, exchange, clock }), last: Arc::default() }
+        Self {
+            keeper: Arc::new(Keeper { file, exchange, clock, unsaved: std::sync::Mutex::default() }),
+            last: Arc::default(),
+        }
     }
 
     /// The file's token, unless it is `refused` or near its end; else a new one.
@@ -85,17 +117,42 @@ impl AccessTokens for FileTokens {
 
 impl Keeper {
     async fn token(&self, refused: Option<&SecretString>) -> Result<SecretString, ApiError> {
+        let unsaved = self.unsaved().clone();
+        if let Some(pair) = unsaved {
+            return self.token_of(&pair, refused).await;
+        }
         let there = self.file.read().map_err(|error| unavailable(error.to_string()))?;
         if let Some(token) = there.and_then(|secret| self.usable(&secret, refused)) {
             return Ok(token);
         }
         let _lock = self.lock().await?;
+        self.token_of_file(refused).await
+    }
+
+    /// Under the lock.
+    async fn token_of_file(&self, refused: Option<&SecretString>) -> Result<SecretString, ApiError> {
         // Somebody else may have renewed it while we waited, or could not write it where it belongs.
         self.bring_home()?;
         let secret = self.read()?;
         match self.usable(&secret, refused) {
             Some(token) => Ok(token),
-            None => self.renew(&secret).await,
+            None => self.renew(&secret, Fingerprint::of_document(&secret)).await,
+        }
+    }
+
+    /// That of a pair which the file has not taken yet, and may take now.
+    async fn token_of(&self, pair: &Unsaved, refused: Option<&SecretString>) -> Result<SecretString, ApiError> {
+        let lock = self.lock().await;
+        if lock.is_ok() && self.put(pair).is_ok() {
+            *self.unsaved() = None;
+            return self.token_of_file(refused).await;
+        }
+        match self.usable(&pair.secret, refused) {
+            Some(token) => Ok(token),
+            None => {
+                let _lock = lock?;
+                self.renew(&pair.secret, pair.came_for.clone()).await
+            }
         }
     }
 
@@ -123,21 +180,52 @@ impl Keeper {
         Err(unavailable(format!("{} is locked by another process", self.file.path().display())))
     }
 
-    /// Puts a rescued pair where it belongs. It is the newer one: it was written because the file could not be.
+    /// Puts a rescued pair where it belongs, if it is newer than what is there.
     fn bring_home(&self) -> Result<(), ApiError> {
-        let rescue = self.file.rescue();
-        let secret = match rescue.read() {
-            Ok(None) => return Ok(()),
-            Ok(Some(secret)) => secret,
-            // Half written by somebody who was killed: of no use to anybody.
-            Err(SecretFileError::Useless { .. }) => return Ok(()),
-            Err(error) => return Err(unavailable(error.to_string())),
-        };
-        let home = self.file.write(&secret).and_then(|()| self.file.forget_leftovers());
-        home.map_err(|error| unavailable(error.to_string()))
+        for rescue in self.file.rescues() {
+            let text = match rescue.text() {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(error) => return Err(unavailable(error.to_string())),
+            };
+            // Half written by somebody who was killed, or nothing of ours: of no use to anybody.
+            let Some(pair) = Unsaved::read(&text) else { continue };
+            self.put(&pair).map_err(|error| unavailable(error.to_string()))?;
+        }
+        Ok(())
     }
 
-    async fn renew(&self, secret: &UserSecret) -> Result<SecretString, ApiError> {
+    /// Writes a pair over the tokens that it came for, and forgets what was left beside them. Other tokens stay: somebody
+    /// has signed in since, or has brought the pair home and renewed it.
+    fn put(&self, pair: &Unsaved) -> Result<(), SecretFileError> {
+        let there = self.file.read();
+        let home = match &there {
+            Ok(Some(there)) => {
+                let now = Fingerprint::of_document(there);
+                if now != pair.came_for {
+                    if now != Fingerprint::of_document(&pair.secret) {
+                        tracing::info!(
+                            "{} was signed in for anew: an older renewal is dropped",
+                            self.file.path().display()
+                        );
+                    }
+                    return self.file.forget_leftovers();
+                }
+                pair.on(there)
+            }
+            // Gone, or useless: this is all there is.
+            _ => pair.secret.clone(),
+        };
+        self.file.write(&home)?;
+        if let Err(error) = self.file.forget_leftovers() {
+            // Told apart from a newer one by what it came for.
+            tracing::warn!("{error}");
+        }
+        Ok(())
+    }
+
+    /// `came_for` names the refresh token that is in the file.
+    async fn renew(&self, secret: &UserSecret, came_for: Fingerprint) -> Result<SecretString, ApiError> {
         let Some(refresh) = secret.refresh_token() else {
             return Err(self.sign_in_needed("it holds no refresh token"));
         };
@@ -149,7 +237,7 @@ impl Keeper {
             Err(error) => return Err(self.refused(&error, lost)),
         };
         let renewed = secret.with_tokens(&pair.access, &pair.refresh, end_of(&pair, begun));
-        self.keep(&renewed).await;
+        self.keep(Unsaved { secret: renewed, came_for }).await;
         Ok(pair.access)
     }
 
@@ -185,33 +273,42 @@ impl Keeper {
         }
     }
 
-    /// Writes a new pair: into the file, or into the rescue file. The token is good even where both refuse.
-    async fn keep(&self, renewed: &UserSecret) {
-        let mut fault = match self.file.write(renewed) {
-            Ok(()) => return self.unmark(),
+    /// Writes a new pair: into the file, or into a rescue file. Until the file has it, it is kept here too, and tried again
+    /// whenever somebody asks for a token.
+    async fn keep(&self, pair: Unsaved) {
+        *self.unsaved() = Some(pair.clone());
+        let mut fault = match self.put(&pair) {
+            Ok(()) => return *self.unsaved() = None,
             Err(fault) => fault,
         };
         // At once, before anything is tried again: a process can be killed while it waits.
-        let rescued = self.file.rescue().write(renewed).is_ok();
+        let mut rescued = self.rescue(&pair);
         for pause in WRITE_AGAIN {
             self.clock.sleep(pause).await;
-            match self.file.write(renewed) {
-                Ok(()) => {
-                    if let Err(error) = self.file.forget_leftovers() {
-                        tracing::warn!("{error}");
-                    }
-                    return;
-                }
+            match self.put(&pair) {
+                Ok(()) => return *self.unsaved() = None,
                 Err(again) => fault = again,
             }
+            rescued = rescued.or_else(|| self.rescue(&pair));
         }
         let code = fault.code();
-        if rescued {
-            let rescue = self.file.rescue();
-            tracing::error!(code, "{fault}: the new tokens are in {}", rescue.path().display());
-        } else {
-            tracing::error!(code, "{fault}: the new tokens are in no file, sign in again with `callvault login`");
+        match rescued {
+            Some(rescue) => tracing::error!(code, "{fault}: the new tokens are in {}", rescue.path().display()),
+            None => tracing::error!(
+                code,
+                "{fault}: the new tokens are in no file, only in this process, which goes on trying: make room for them before it ends, or sign in again with `callvault login`"
+            ),
         }
+    }
+
+    /// Writes a pair into the first rescue file that takes it.
+    fn rescue(&self, pair: &Unsaved) -> Option<SecretFile> {
+        let text = holders::marked(&pair.secret, &pair.came_for);
+        self.file.rescues().into_iter().find(|rescue| rescue.replace(text.expose_secret().as_bytes()).is_ok())
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, Option<Unsaved>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unmark(&self) {

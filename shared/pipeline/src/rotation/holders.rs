@@ -150,6 +150,15 @@ pub fn marked(document: &UserSecret, base: &Fingerprint) -> SecretString {
     format!("{{\"{RESCUE_OF}\":\"{}\",{rest}", base.as_str()).into()
 }
 
+/// A document of a rescue secret without the mark.
+pub fn unmarked(text: &SecretString) -> SecretString {
+    let marked = text.expose_secret().strip_prefix(&format!("{{\"{RESCUE_OF}\":\""));
+    match marked.and_then(|rest| rest.split_once("\",")) {
+        Some((_, rest)) => format!("{{{rest}").into(),
+        None => text.clone(),
+    }
+}
+
 /// Whether what is in the rescue secret is of no use beside this current version: the same pair, or an older one.
 pub fn is_of_the_past(rescued: &SecretString, current: &UserSecret) -> bool {
     let Some(rescued) = Other::rescued(rescued) else { return false };
@@ -252,6 +261,10 @@ mod tests {
     fn the_rescue_secret_speaks_for_itself() {
         let mut rescue = Other::rescued(&marked(&document("r1"), &fingerprint("r0"))).unwrap();
         assert_eq!(rescue.base, Some(fingerprint("r0")));
+        let text = document("r1").to_json();
+        for kept in [&marked(&document("r1"), &fingerprint("r0")), &text] {
+            assert_eq!(unmarked(kept).expose_secret(), text.expose_secret());
+        }
         assert_eq!(order("r0", None, std::slice::from_ref(&rescue)), expected(&[("r1", true), ("r0", false)]));
         rescue.base = Some(fingerprint("long-ago"));
         let found = order("r0", None, &[rescue, version("t1", "r2")]);
