@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use callvault_aws::user_secret::UserSecretStore;
 use callvault_simulator::{Options, Simulator};
 use callvault_tests::stand_ins::gate::{Gate, Harm};
 use callvault_tests::stand_ins::lambda::{Answer, Instance, LambdaRuntime, log_of};
@@ -84,6 +85,12 @@ impl Scene {
             r#"{{"owner":"quality","clientId":"demo","clientSecret":"planted-client-secret-0123456789","limit":1.50000000000000000001,"accessToken":{},"refreshToken":{},"expiresAt":"{ends}","nested":{{"b":[1, 2]}}}}"#,
             pair["access_token"], pair["refresh_token"]
         )
+    }
+
+    /// Writes a document as `callvault login` does.
+    pub(crate) async fn login(&self, secret: &str, document: &str) {
+        let sdk = self.moto.sdk().into_builder().endpoint_url(self.gate.aws()).build();
+        UserSecretStore::new(&sdk, secret).write(&document.to_owned().into()).await.unwrap();
     }
 
     /// The SDK's configuration for moto, which from now on is also the function's Secrets Manager.

@@ -107,6 +107,49 @@ async fn after_a_lost_sign_in_a_person_signs_in_and_it_goes_on() {
     scene.assert_good(&secret, "signed in").await;
 }
 
+/// After each step but the last somebody signs in: as `callvault login` does it, or with a tool that knows nothing of
+/// rotations. Secrets Manager goes on with the same version, and then with a new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_sign_in_is_not_undone_by_a_rotation_that_is_half_done() {
+    let scene = Scene::start().await;
+    for (steps, ours) in (0..4).flat_map(|steps| [true, false].map(|ours| (steps, ours))) {
+        let words = format!("after {steps} steps, by callvault login: {ours}");
+        let secret = scene.secret();
+        scene.secrets.begin_rotation(&secret, VERSION);
+        for step in &STEPS[..steps] {
+            scene.step(&secret, VERSION, step).await.unwrap();
+        }
+        let login = scene.document();
+        if ours {
+            scene.login(&secret, &login).await;
+        } else {
+            scene.secrets.put_current(&secret, "a-version-of-somebody-who-signed-in", &login);
+        }
+        let login: serde_json::Value = serde_json::from_str(&login).unwrap();
+        // From where it stopped, and then from the beginning.
+        let mut ended = Vec::new();
+        for step in STEPS[steps..].iter().chain(&STEPS) {
+            ended.extend(scene.step(&secret, VERSION, step).await.err());
+        }
+        if steps == 0 && !ours {
+            // The rotation begins with the new sign-in.
+            assert_eq!(ended, Vec::<String>::new(), "{words}");
+        } else {
+            assert_eq!(scene.current(&secret), login, "{words}");
+            let first = if ours { "unknown-version" } else { "signed-in-since" };
+            // setSecret has nothing to look at.
+            assert_eq!(ended[0], first, "{words}: {ended:?}");
+            assert!(ended.len() >= 5, "nothing goes on: {words}: {ended:?}");
+            assert!(scene.secrets.staged(&secret, "AWSPENDING").is_none(), "AWS can begin another one: {words}");
+            scene.gate.harm(None);
+            scene.rotate(&secret, LATER).await.unwrap();
+            assert_eq!(scene.exchanges(), 1, "{words}");
+        }
+        assert!(!scene.is_unspent(&login), "it goes on from the new sign-in: {words}");
+        scene.assert_good(&secret, &words).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_is_not_ready_says_what_is_missing() {
     let scene = Scene::start().await;

@@ -128,9 +128,15 @@ impl Secret {
         self.name == id || self.arn() == id
     }
 
-    fn attach(&mut self, stage: &str, version: &str) {
+    fn detach(&mut self, stage: &str) {
         for one in &mut self.versions {
             one.stages.retain(|there| there != stage);
+        }
+    }
+
+    fn attach(&mut self, stage: &str, version: &str) {
+        self.detach(stage);
+        for one in &mut self.versions {
             if one.id == version {
                 one.stages.push(stage.to_owned());
             }
@@ -209,16 +215,16 @@ impl Secret {
                 with(json!({ "VersionId": version, "VersionStages": stages }))
             }
             "UpdateSecretVersionStage" => {
-                let (stage, to) = (text(body, "VersionStage").unwrap(), text(body, "MoveToVersionId").unwrap());
+                let stage = text(body, "VersionStage").unwrap();
                 let on = self.versions.iter().find(|version| version.has(stage)).map(|version| version.id.clone());
                 if on.as_deref() != text(body, "RemoveFromVersionId") {
                     let message = format!("the staging label {stage} is not attached to RemoveFromVersionId");
                     return Err(("InvalidParameterException", message));
                 }
-                if stage == CURRENT {
-                    self.make_current(to)
-                } else {
-                    self.attach(stage, to)
+                match text(body, "MoveToVersionId") {
+                    Some(to) if stage == CURRENT => self.make_current(to),
+                    Some(to) => self.attach(stage, to),
+                    None => self.detach(stage),
                 }
                 with(json!({}))
             }
