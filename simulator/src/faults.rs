@@ -64,7 +64,7 @@ pub enum FaultName {
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 20] = [
+    pub const ALL: [FaultName; 21] = [
         Self::Throttled,
         Self::Unavailable,
         Self::Dropped,
