@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use callvault_pipeline::day::Day;
-use callvault_pipeline::ledger::{Counts, DayState, Fact, Marker, Row};
+use callvault_pipeline::ledger::{Counts, DayLine, Marker};
 use callvault_pipeline::reason::Reason;
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -36,51 +35,17 @@ pub(crate) fn reasons(by_reason: &BTreeMap<String, u64>) {
     }
 }
 
-/// A day as it is shown. The names are fixed: scripts read them.
-#[derive(Debug, Serialize)]
-pub(crate) struct DayLine {
-    pub(crate) day: Day,
-    /// `planned`, `open`, or `closed`.
-    pub(crate) state: &'static str,
-    pub(crate) conversations: u64,
-    pub(crate) recordings: u64,
-    pub(crate) stored: u64,
-    pub(crate) parked: u64,
-    pub(crate) bytes: u64,
-    /// `_SUCCESS`, `_FAILURE`, or none.
-    pub(crate) marker: Option<Marker>,
-}
-
-impl DayLine {
-    pub(crate) fn of(row: &Row, counts: &Counts) -> Self {
-        let (state, marker) = match &row.fact {
-            Fact::Day(day) if day.state == DayState::Closed => (row.state_word(), day.marker),
-            _ => (row.state_word(), None),
-        };
-        Self {
-            day: row.day,
-            state,
-            conversations: counts.conversations,
-            recordings: counts.recordings,
-            stored: counts.stored,
-            parked: counts.parked,
-            bytes: counts.bytes,
-            marker,
-        }
-    }
-
-    /// The day in one line, and what is parked below it.
-    pub(crate) fn show(&self, counts: &Counts) {
-        let marker = self.marker.map_or(self.state, Marker::file_name);
-        line(format!(
-            "{}  {marker:<8}  {} conversations, {} recordings, {} stored ({}), {} parked",
-            self.day,
-            self.conversations,
-            self.recordings,
-            self.stored,
-            HumanBytes(self.bytes),
-            self.parked
-        ));
-        reasons(&counts.parked_by_reason);
-    }
+/// A day in one line, and what is parked below it.
+pub(crate) fn day(shown: &DayLine, counts: &Counts) {
+    let marker = shown.marker.map_or(shown.state, Marker::file_name);
+    line(format!(
+        "{}  {marker:<8}  {} conversations, {} recordings, {} stored ({}), {} parked",
+        shown.day,
+        shown.conversations,
+        shown.recordings,
+        shown.stored,
+        HumanBytes(shown.bytes),
+        shown.parked
+    ));
+    reasons(&counts.parked_by_reason);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callvault_bootstrap::settings::{Need, Settings};
 use callvault_pipeline::day::Day;
-use callvault_pipeline::ledger::{Counts, Marker};
+use callvault_pipeline::ledger::{Counts, DayLine, Marker};
 use callvault_pipeline::stages::{Fault, House};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::connect::{Connected, Given};
 use crate::engine::run_until_closed;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::screen::{self, DayLine};
+use crate::screen;
 use crate::signals::interrupted;
 
 /// What an export did. The names are fixed: scripts read them.
@@ -126,7 +126,7 @@ async fn summary(
 
 pub(crate) fn show(exported: &Exported) {
     for (day, counts) in exported.days.iter().zip(&exported.counts) {
-        day.show(counts);
+        screen::day(day, counts);
     }
     let (stored, bytes) = exported.transferred;
     let moved = match stored {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use callvault_bootstrap::settings::Need;
-use callvault_pipeline::ledger::Counts;
+use callvault_pipeline::ledger::DayStatus;
 use callvault_pipeline::ledger::voicemail::VoicemailCounts;
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -12,21 +12,14 @@ use serde::Serialize;
 use crate::args::Status;
 use crate::connect::{Given, look_at_ledger};
 use crate::failure::Failure;
-use crate::screen::{self, DayLine};
+use crate::screen;
 
 #[derive(Serialize)]
 struct Shown {
-    days: Vec<DayShown>,
+    days: Vec<DayStatus>,
     /// All voicemail; none where only a day is asked for, or there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     voicemail: Option<VoicemailCounts>,
-}
-
-#[derive(Serialize)]
-struct DayShown {
-    #[serde(flatten)]
-    line: DayLine,
-    counts: Counts,
 }
 
 pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure> {
@@ -46,7 +39,7 @@ pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure
     let mut shown = Shown { days: Vec::new(), voicemail };
     for row in &rows {
         let counts = ledger.counts(row.day).await?;
-        shown.days.push(DayShown { line: DayLine::of(row, &counts), counts });
+        shown.days.push(DayStatus::of(row, counts));
     }
     if args.json {
         screen::json(&shown);
@@ -55,7 +48,7 @@ pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure
             screen::line("no days yet");
         }
         for day in &shown.days {
-            day.line.show(&day.counts);
+            screen::day(&day.line, &day.counts);
             show_unfinished(day);
         }
         if let Some(counts) = &shown.voicemail {
@@ -87,7 +80,7 @@ fn show_voicemail(counts: &VoicemailCounts) {
 }
 
 /// What a day that is not closed waits for.
-fn show_unfinished(day: &DayShown) {
+fn show_unfinished(day: &DayStatus) {
     if day.line.marker.is_some() {
         return;
     }

@@ -25,7 +25,7 @@ pub struct NotADay(String);
 
 impl Day {
     /// The day of a date.
-    pub fn new(date: Date) -> Self {
+    pub const fn new(date: Date) -> Self {
         Self(date)
     }
 
@@ -122,6 +122,23 @@ impl Calendar {
         Ok(Window { start: begins(day)?, end: begins(next)? })
     }
 
+    /// Whether the whole day lies before `now`: one that is not over cannot be complete, and is never planned.
+    ///
+    /// # Errors
+    /// When the day lies at the very end of the calendar.
+    pub fn is_over(&self, day: Day, now: Timestamp) -> Result<bool, OutOfCalendar> {
+        Ok(self.window(day)?.end <= now)
+    }
+
+    /// The days of which the stretch from `start` up to but not including `end` holds something, in order; none where
+    /// `end` is not later.
+    pub fn touched(&self, start: Timestamp, end: Timestamp) -> impl Iterator<Item = Day> + use<> {
+        let before_end = end.checked_sub(1.nanosecond()).ok().filter(|last| *last >= start);
+        let last = before_end.map(|last| self.day_of(last));
+        std::iter::successors(last.map(|_| self.day_of(start)), |day| day.next())
+            .take_while(move |day| last.is_some_and(|last| *day <= last))
+    }
+
     /// The day an instant belongs to.
     pub fn day_of(&self, instant: Timestamp) -> Day {
         Day(instant.to_zoned(self.zone.clone()).date())
@@ -170,6 +187,31 @@ mod tests {
         assert!(window.contains("2026-02-28T00:00:00Z".parse().unwrap()));
         assert!(window.contains("2026-02-28T23:59:59.999Z".parse().unwrap()));
         assert!(!window.contains("2026-03-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_stretch_touches_the_days_of_its_instants_and_not_that_of_its_end() {
+        let touched = |start: &str, end: &str| {
+            let days = calendar("America/Lima").touched(start.parse().unwrap(), end.parse().unwrap());
+            days.map(|day| day.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        // Midnight in Lima is 05:00 UTC.
+        assert_eq!(touched("2026-01-31T05:00:00Z", "2026-02-01T05:00:00Z"), "2026-01-31");
+        assert_eq!(
+            touched("2026-01-31T00:00:00-05:00", "2026-02-01T00:00:00.000000001-05:00"),
+            "2026-01-31 2026-02-01"
+        );
+        assert_eq!(touched("2026-01-31T04:59:59.999Z", "2026-02-01T05:00:00Z"), "2026-01-30 2026-01-31");
+        assert_eq!(touched("2026-01-31T05:00:00Z", "2026-01-31T05:00:00Z"), "");
+        assert_eq!(touched("2026-01-31T05:00:01Z", "2026-01-31T05:00:00Z"), "");
+    }
+
+    #[test]
+    fn a_day_is_over_at_its_end() {
+        let (calendar, day) = (calendar("America/Lima"), "2026-01-31".parse().unwrap());
+        assert!(!calendar.is_over(day, "2026-02-01T04:59:59.999Z".parse().unwrap()).unwrap());
+        assert!(calendar.is_over(day, "2026-02-01T05:00:00Z".parse().unwrap()).unwrap());
+        assert!(calendar.is_over("9999-12-31".parse().unwrap(), Timestamp::MAX).is_err());
     }
 
     #[test]

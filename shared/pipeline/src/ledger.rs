@@ -13,6 +13,7 @@ pub mod memory;
 mod outages;
 mod row;
 pub mod rows;
+mod summary;
 pub mod turn;
 pub mod voicemail;
 
@@ -27,6 +28,7 @@ pub use row::{
     BatchFact, ConversationFact, ConversationState, DayFact, DayState, Fact, HolderId, Marker, Outcome, Parked,
     RecordingFact, RecordingState, Row, RowKey, Stage, Steady, StoredObject, Work,
 };
+pub use summary::{DayLine, DayStatus};
 
 use crate::day::Day;
 use crate::facts::NewConversation;
