@@ -1,5 +1,6 @@
 //! The command line. The commands and flags of the help are fixed: scripts depend on them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use callvault_pipeline::day::Day;
@@ -88,6 +89,15 @@ pub(crate) enum Command {
                             Together they narrow: only what all of them name is opened again."
     )]
     Redrive(Redrive),
+    /// Answer on HTTP: the jobs API, for whoever plans and checks days from elsewhere; goes on until stopped
+    #[command(
+        after_help = "Example:\n  JOBS_TOKEN=$(openssl rand -hex 32) callvault serve --listen 127.0.0.1:8911\n\n\
+                            The jobs API wants `Authorization: Bearer JOBS_TOKEN`; without the setting it is off. What it\n\
+                            plans is exported by whoever works on the same ledger. It speaks plain HTTP: for other\n\
+                            machines put something in front of it that speaks TLS. SIGTERM and Ctrl-C let it answer\n\
+                            what was asked."
+    )]
+    Serve(Serve),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -256,6 +266,13 @@ fn reason(text: &str) -> Result<Reason, String> {
         let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         format!("expected one of {}", codes.join(", "))
     })
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod login;
 pub(crate) mod redrive;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod simulator;
 pub(crate) mod status;
 pub(crate) mod verify;

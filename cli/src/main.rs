@@ -58,6 +58,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Doctor(doctor) => commands::doctor::run(doctor, &global).await,
             Command::Verify(verify) => commands::verify::run(verify, &global).await,
             Command::Redrive(redrive) => commands::redrive::run(redrive, &global).await,
+            Command::Serve(serve) => commands::serve::run(serve, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
             Command::Completions { shell } => commands::completions::run(shell),
         }

@@ -58,19 +58,12 @@ pub const NAMES: &[&str] = &[
     "DISCONNECT_CALLBACK",
     "MARK_READ_AFTER_UPLOAD",
     "DELETE_AFTER_UPLOAD",
+    "JOBS_TOKEN",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
-pub const PLANNED: &[&str] = &[
-    "NOTIFY_URL",
-    "EMAILS",
-    "EMAIL_MESSAGE",
-    "NOTIFY_TOPIC_ARN",
-    "WEBHOOK_SECRET",
-    "CALLS_TOKEN",
-    "JOBS_TOKEN",
-    "RESTORE_ARCHIVED",
-];
+pub const PLANNED: &[&str] =
+    &["NOTIFY_URL", "EMAILS", "EMAIL_MESSAGE", "NOTIFY_TOPIC_ARN", "WEBHOOK_SECRET", "CALLS_TOKEN", "RESTORE_ARCHIVED"];
 
 /// An org of Genesys Cloud and how to sign in to it.
 #[derive(Debug, Clone)]
@@ -130,6 +123,8 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Voicemail.
     pub voicemail: VoicemailSettings,
+    /// What whoever uses the jobs API of `callvault serve` proves to be allowed with; none switches it off.
+    pub jobs_token: Option<SecretString>,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -187,6 +182,7 @@ impl Settings {
             upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
             schedule: schedule(&mut read),
             voicemail: voicemail::read(&mut read, need),
+            jobs_token: read.token("JOBS_TOKEN"),
         };
         read.finish(settings)
     }
@@ -363,6 +359,7 @@ mod tests {
                 ("DISCONNECT_CALLBACK", "2"),
                 ("MARK_READ_AFTER_UPLOAD", "perhaps"),
                 ("DELETE_AFTER_UPLOAD", "sometimes"),
+                ("JOBS_TOKEN", "planted"),
             ],
         )
         .unwrap_err();

@@ -1,6 +1,11 @@
 //! Reads values one by one and gathers what is wrong with them.
 
+use secrecy::SecretString;
+
 use super::SettingsFaults;
+
+/// Shortest token: nobody guesses one of so many random letters.
+const SHORTEST_TOKEN: usize = 16;
 
 /// Longest part of a value that is shown in a fault.
 const SHOWN: usize = 80;
@@ -30,6 +35,18 @@ impl<'a> Reader<'a> {
 
     pub(super) fn missing(&mut self, name: &str, expected: &str) {
         self.faults.push(format!("{name} is not set: expected {expected}"));
+    }
+
+    /// A token that others prove to be allowed with. It is never shown.
+    pub(super) fn token(&mut self, name: &str) -> Option<SecretString> {
+        let text = self.text(name)?;
+        // What can stand in a header, and is not guessed.
+        if text.len() < SHORTEST_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            let expected = "letters, digits and signs of ASCII without blanks, for instance of `openssl rand -hex 32`";
+            self.faults.push(format!("{name} cannot be used: expected {SHORTEST_TOKEN} or more {expected}"));
+            return None;
+        }
+        Some(text.into())
     }
 
     /// The value, or `None` and its fault.

@@ -1,0 +1,125 @@
+//! Connections, bodies, their limits. HTTP/1.1; what is not HTTP at all is answered by hyper, with a bare 400.
+//!
+//! Must never hold more of a body than is read of it, nor wait for a slow sender for ever. What a request means is the
+//! site's business.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use callvault_jobs::{MOST_BYTES, Problem};
+use callvault_pipeline::clock::Clock;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::site::Site;
+
+/// Connections at the same time; more wait in the system's queue.
+const MOST_CONNECTIONS: usize = 256;
+
+/// A head must be there this long after its connection, or after the answer before it.
+const HEAD_WITHIN: Duration = Duration::from_secs(20);
+
+/// A body must be there this long after its head.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Longest head of a request, in bytes.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// What is read, and thrown away, of a body that is too long: a sender that is cut off while it sends does not see why.
+const MOST_DISCARDED: usize = 4 << 20;
+
+/// Pause after a connection could not be taken: out of descriptors, most likely, and others will close.
+const AFTER_A_FAULT: Duration = Duration::from_millis(50);
+
+/// Takes connections until it is told to stop; then ends when those under way are answered.
+pub(super) async fn run(
+    listener: TcpListener,
+    site: Arc<Site>,
+    clock: Arc<dyn Clock>,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut told = stopping.clone();
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        tokio::select! {
+            _ = told.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            (accepted, place) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let (site, stopping) = (Arc::clone(&site), stopping.clone());
+                    connections.spawn(async move {
+                        connection(stream, site, stopping).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("a connection could not be taken ({error})");
+                    clock.sleep(AFTER_A_FAULT).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true); // only costs latency where it fails
+    let service = service_fn(move |request| answer(Arc::clone(&site), request));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // Errors here are clients that went away, or speak something else.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let whole = tokio::time::timeout(BODY_WITHIN, whole(body)).await.unwrap_or_else(|_| Err(too_slow()));
+    let response = match whole {
+        Ok(body) => site.answer(Request::from_parts(head, body)).await,
+        Err(problem) => problem.response(),
+    };
+    Ok(response.map(Full::new))
+}
+
+/// The whole body, if it is not too long.
+async fn whole(mut body: Incoming) -> Result<Bytes, Problem> {
+    let (mut kept, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad("body-malformed", "the body breaks off"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= MOST_BYTES {
+            kept.extend_from_slice(data);
+        } else if seen > MOST_DISCARDED {
+            break;
+        }
+    }
+    if seen > MOST_BYTES { Err(Problem::too_large()) } else { Ok(kept.into()) }
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("the body was not there within {} s", BODY_WITHIN.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-too-slow", detail)
+}
