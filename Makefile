@@ -12,7 +12,7 @@ ZIP_BUDGET := 4000000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
 
-.PHONY: help demo test browser-test browser-check rust-tests venv lint template lambda deploy bench audit clean
+.PHONY: help demo test browser-test browser-check api-test rust-tests venv lint template lambda deploy bench audit clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,12 @@ test: venv ## Everything that must hold
 	@$(VENV)/bin/python tests/with_moto.py $(MAKE) --no-print-directory rust-tests
 	$(CARGO) test --workspace --all-features --doc
 	$(VENV)/bin/python tests/media_check.py
+	@$(MAKE) --no-print-directory api-test
 	@$(MAKE) --no-print-directory browser-test
+
+api-test: $(VENV)-schemathesis/.made ## The jobs API of a running `callvault serve`, fuzzed; FUZZ_REQUESTS=10000 for more
+	$(CARGO) build --package callvault
+	$(VENV)-schemathesis/bin/python -B tests/jobs_api_fuzz.py
 
 browser-test: ## `callvault login` in a real browser; left out where there is no Chromium
 	@if $(PYTHON) -B tests/browser/login_check.py --is-there || [ -n "$(REQUIRE_BROWSER)" ]; then \
