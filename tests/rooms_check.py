@@ -15,6 +15,7 @@ FUNCTIONS = [
     "close-days",
     "rotate-token",
     "move-voicemail",
+    "jobs-api",
 ]
 OURS = {
     "crc-fast": set(),  # stands in for the crate of this name
@@ -23,16 +24,19 @@ OURS = {
     "callvault-local": {"callvault-pipeline"},
     "callvault-aws": {"callvault-pipeline"},
     "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline", "callvault-aws"},
+    "callvault-jobs": {"callvault-pipeline"},
     "callvault-simulator": set(),
     "callvault": {
         "callvault-aws",
         "callvault-bootstrap",
         "callvault-genesys",
+        "callvault-jobs",
         "callvault-local",
         "callvault-pipeline",
         "callvault-simulator",
     },
 } | {name: FUNCTION for name in FUNCTIONS}
+OURS["jobs-api"] = FUNCTION | {"callvault-jobs"}
 # The pipeline does no I/O: none of these, not even through somebody else.
 NOT_IN_PIPELINE = {"reqwest", "hyper", "rusqlite", "rustls", "mio", "aws-config", "aws-sdk-s3", "aws-sdk-dynamodb"}
 # Neither is what is built without AWS, which `make demo` relies on; nor is a machine's ledger in a function.
