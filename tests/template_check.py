@@ -13,6 +13,7 @@ import re
 import sys
 
 from template_code import Code
+from template_jobs import the_jobs_api_is_closed
 from template_rendered import Rendered, Template, functions, listed, source, statements
 from template_tokens import tokens_are_renewed_and_not_lost
 from template_voicemail import voicemail_is_told_of
@@ -38,6 +39,13 @@ VARIANTS = {
         "VoicemailEventBus": "aws.partner/genesys.com/cloud/32aa07aa/callvault",
         "VoicemailEventQueueIds": "7b1d6c0a-1111-4222-8333-444455556666",
         "VoicemailQueues": "7b1d6c0a-1111-4222-8333-444455556666",
+        "JobsApi": "yes",
+    },
+    "the jobs API by JWT": {
+        "JobsApi": "yes",
+        "JobsApiJwtIssuer": "https://issuer.example.com/",
+        "JobsApiJwtAudience": "callvault",
+        "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/theirs",
     },
     "voicemail without events": {"Voicemail": "yes"},
     "own bucket, own key, stopped": {
@@ -72,9 +80,12 @@ SEARCH = r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" environment="([\w-]+
 STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail"}
 # Functions that are there only where voicemail is on.
 OF_VOICEMAIL = {"move-voicemail", "rotate-token"}
+# And where the jobs API is.
+OF_JOBS = {"jobs-api"}
 MONTH_MINUTES = 30 * 24 * 60
 OTHER_METRICS = {
     "AWS/Lambda": LAMBDA_METRICS,
+    "AWS/ApiGateway": {"5xx"},
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
     "AWS/DynamoDB": {"ConsumedWriteCapacityUnits", "ConsumedReadCapacityUnits"},
 }
@@ -84,6 +95,9 @@ def every_crate_has_a_function(stack, code):
     there = set(functions(stack))
     left_out = OF_VOICEMAIL if stack.parameters["Voicemail"] == "no" else set()
     yield from (f"{one} is there without voicemail" for one in sorted(there & left_out))
+    if stack.parameters["JobsApi"] == "no":
+        yield from (f"{one} is there without the jobs API" for one in sorted(there & OF_JOBS))
+        left_out = left_out | OF_JOBS
     yield from (f"functions/{one} has no resource" for one in sorted(set(code.functions) - there - left_out))
     yield from (f"{one} has a resource but no crate in functions/" for one in sorted(there - set(code.functions)))
 
@@ -234,6 +248,8 @@ def timers_tell_the_time(stack, code):
             yield f"{name} may not invoke {properties['Target']['Arn']}"
     for one in stack.of("AWS::SecretsManager::RotationSchedule").values():
         woken.add(one["Properties"]["RotationLambdaARN"].removesuffix(".Arn"))
+    for one in stack.of("AWS::ApiGatewayV2::Integration").values():
+        woken.add(one["Properties"]["IntegrationUri"].removesuffix(".Arn"))
     for name, (resource, _) in functions(stack).items():
         if resource not in woken:
             yield f"{name} has no timer"
@@ -399,7 +415,7 @@ def alarms_ring_and_are_explained(stack, code):
 
 
 def the_cost_note_counts_what_is_there(stack, code):
-    if stack.parameters["Voicemail"] == "yes":
+    if "yes" in (stack.parameters["Voicemail"], stack.parameters["JobsApi"]):
         return  # the note is about recordings
     counted = code.counted()
     alarms = [one["Properties"] for one in stack.of("AWS::CloudWatch::Alarm").values()]
@@ -443,6 +459,7 @@ CHECKS = [
     the_stream_is_a_hint,
     voicemail_is_told_of,
     tokens_are_renewed_and_not_lost,
+    the_jobs_api_is_closed,
     nothing_is_reserved_by_default,
     what_is_kept_stays,
     the_table_is_the_ledgers,

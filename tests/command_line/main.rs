@@ -12,6 +12,7 @@
 //! | `panics` | what is said when a process dies of one |
 //! | `person` | somebody with a browser, for `login` |
 //! | `running` | signals, `simulator`, `demo`, a stdout that nobody reads |
+//! | `serve` | who may ask it, bytes that are no request, stopping it |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -24,6 +25,7 @@ mod panics;
 mod person;
 mod places;
 mod running;
+mod serve;
 mod settings;
 mod sources;
 mod usage;

@@ -296,7 +296,7 @@ fn read_all(mut out: impl Read) -> String {
 }
 
 /// What is built: the command and every function.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "callvault",
     "query-conversations",
     "submit-batches",
@@ -305,6 +305,7 @@ const PROGRAMS: [&str; 8] = [
     "close-days",
     "rotate-token",
     "move-voicemail",
+    "jobs-api",
 ];
 
 /// A program of ours, built once.
