@@ -12,7 +12,7 @@ ZIP_BUDGET := 4000000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
 
-.PHONY: help demo test browser-test browser-check api-test rust-tests venv lint template lambda deploy bench audit clean
+.PHONY: help demo test browser-test browser-check api-test airflow-test rust-tests venv lint template lambda deploy bench audit clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ test: venv ## Everything that must hold
 api-test: $(VENV)-schemathesis/.made ## The jobs API of a running `callvault serve`, fuzzed; FUZZ_REQUESTS=10000 for more
 	$(CARGO) build --package callvault
 	$(VENV)-schemathesis/bin/python -B tests/jobs_api_fuzz.py
+
+airflow-test: $(VENV)-airflow/.made ## The DAG of infra/airflow under a real Airflow, against `callvault serve`
+	$(CARGO) build --package callvault
+	$(VENV)-airflow/bin/python -B tests/airflow_check.py
 
 browser-test: ## `callvault login` in a real browser; left out where there is no Chromium
 	@if $(PYTHON) -B tests/browser/login_check.py --is-there || [ -n "$(REQUIRE_BROWSER)" ]; then \

@@ -28,7 +28,15 @@ const TAKEN: [(&str, &[Name]); 15] = [
 ];
 
 /// Fixtures of functions that are no stages: they have tests of their own, and stages refuse them.
-const OF_OTHERS: [&str; 2] = ["rotation", "rotation-assumed-role"];
+const OF_OTHERS: [&str; 7] = [
+    "rotation",
+    "rotation-assumed-role",
+    "http-check",
+    "http-check-base64",
+    "http-download",
+    "http-elsewhere",
+    "http-get",
+];
 
 fn fixtures() -> BTreeMap<String, Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
 mod events;
+mod jobs_api;
 mod pipeline;
 mod settings;
 mod voicemail;

@@ -3,13 +3,14 @@
 use callvault_bootstrap::lambda::{FOR_STAND_INS, Function, LOG_LEVEL};
 use callvault_bootstrap::settings::NAMES;
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 7] = [
     query_conversations::FUNCTION,
     submit_batches::FUNCTION,
     poll_batches::FUNCTION,
     upload_recordings::FUNCTION,
     close_days::FUNCTION,
     move_voicemail::FUNCTION,
+    jobs_api::FUNCTION,
 ];
 
 #[test]

@@ -83,6 +83,17 @@ impl World {
         Self { ledger, archive, clock, source, mailboxes, parts }
     }
 
+    /// What an instance keeps.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Works with another ledger and clock.
+    pub(crate) fn replace_ledger(&mut self, ledger: Arc<dyn Ledger>, clock: Arc<TestClock>) {
+        (self.parts.house.ledger, self.parts.house.clock) = (ledger, Arc::clone(&clock) as Arc<dyn Clock>);
+        self.clock = clock;
+    }
+
     /// Invokes a function that has a minute.
     pub(crate) async fn invoke(&self, name: Name, event: &Value) -> Answer {
         self.invoke_for(name, event, Duration::from_secs(54)).await
