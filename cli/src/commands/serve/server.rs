@@ -83,6 +83,8 @@ async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: watch::Rec
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(LONGEST_HEAD)
+        // Whoever has said all there is to say may still want to hear the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // Errors here are clients that went away, or speak something else.
