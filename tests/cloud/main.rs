@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
 mod days;
+mod jobs_api;
 mod secrets;
 mod voicemail;
