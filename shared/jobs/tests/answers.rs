@@ -229,6 +229,9 @@ async fn what_is_no_such_request_says_so() {
     for right in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=UTF-8"] {
         assert_eq!(world.ask("POST", CHECK, Some(right), day).await.status, 200, "{right}");
     }
+    let twice = Request::post(CHECK).header("content-type", "application/json").header("content-type", "text/plain");
+    let twice = world.jobs.answer(twice.body(Bytes::from_static(day.as_bytes())).unwrap()).await;
+    assert_eq!(read(&twice).status, 415, "two types are none");
     let padded = |n: usize| format!("{}{day}", " ".repeat(n - day.len()));
     assert_eq!(world.post(CHECK, padded(MOST_BYTES)).await.status, 200);
     let long = world.post(CHECK, padded(MOST_BYTES + 1)).await;
