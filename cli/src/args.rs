@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Redrive(Redrive),
     /// Answer on HTTP: the jobs API, for whoever plans and checks days from elsewhere; goes on until stopped
     #[command(
-        after_help = "Example:\n  JOBS_TOKEN=$(openssl rand -hex 32) callvault serve --listen 127.0.0.1:8911\n\n\
+        after_help = "Example:\n  export JOBS_TOKEN=$(openssl rand -hex 32)\n  callvault serve --listen 127.0.0.1:8911\n\n\
                             The jobs API wants `Authorization: Bearer JOBS_TOKEN`; without the setting it is off. What it\n\
                             plans is exported by whoever works on the same ledger. It speaks plain HTTP: for other\n\
                             machines put something in front of it that speaks TLS. SIGTERM and Ctrl-C let it answer\n\
@@ -271,8 +271,12 @@ fn reason(text: &str) -> Result<Reason, String> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
     pub(crate) listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected the number of an address and a port, for instance 127.0.0.1:8911".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,8 @@ use callvault_tests::binary::scene::days_ago;
 
 use crate::refused;
 
-const COMMANDS: [&str; 8] = ["demo", "export", "status", "where", "login", "doctor", "simulator", "completions"];
+const COMMANDS: [&str; 9] =
+    ["demo", "export", "status", "where", "login", "doctor", "serve", "simulator", "completions"];
 
 #[test]
 fn bad_usage_is_refused_with_what_to_do() {
@@ -36,6 +37,8 @@ fn bad_usage_is_refused_with_what_to_do() {
         (&["simulator", "--port", "70000"], &["--port"]),
         (&["simulator", "--rate", "0"], &["--rate"]),
         (&["simulator", "--days", "0"], &["--days"]),
+        (&["serve", "--listen", "localhost"], &["localhost", "--listen", "127.0.0.1:8911"]),
+        (&["serve", "--listen", "127.0.0.1"], &["--listen", "127.0.0.1:8911"]),
         (&["completions", "tcsh"], &["tcsh", "bash"]),
         (&["completions"], &["SHELL"]),
         (&["status", "--log", "a=b=c"], &["log filter"]),

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`payload`] | API Gateway's event and answer |
 //!
-//! Who may ask is API Gateway's business: IAM or a JWT, never nobody (template.yaml). What is asked is
-//! [`callvault_jobs`]'. It plans, and leaves the work to the functions of the stages.
+//! Who may ask is API Gateway's business: IAM or a JWT, never nobody (template.yaml). What a request
+//! means is that of [`callvault_jobs`]. It plans, and leaves the work to the functions of the stages.
 
 pub mod payload;
 
