@@ -98,6 +98,12 @@ pub(crate) enum Command {
                             what was asked."
     )]
     Serve(Serve),
+    /// Write one HTML page that shows how everything stands
+    #[command(after_help = "Examples:\n  callvault report --out report.html\n  \
+                            callvault report --out january.html --from 2026-01-01 --to 2026-01-31\n\n\
+                            The page needs nothing beside itself: open it, print it or send it. It is made from the\n\
+                            ledger alone and names days, numbers and reasons; no conversation, no caller.")]
+    Report(Report),
     /// Run a simulated Genesys Cloud org (client id `demo`, secret `demo`)
     #[command(after_help = "Example:\n  callvault simulator --port 8080 --conversations 1000 --faults usual\n\n\
                             GET /_sim/truth lists what a perfect export holds; GET /_sim/requests counts requests.")]
@@ -277,6 +283,22 @@ pub(crate) struct Serve {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected the number of an address and a port, for instance 127.0.0.1:8911".to_owned())
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Report {
+    /// Where the page goes; what is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// First day, YYYY-MM-DD in TIMEZONE [default: the first that is known]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Day>,
+    /// Last day, included [default: the last that is known, or due]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<Day>,
+    /// Where the work is recorded [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -16,10 +16,13 @@
 //! | [`manifest`] | the day's manifest and markers |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
 //! | [`redrive`] | parked work, opened again |
+//! | [`report`] | how the days stand, for people |
+//! | [`requests`] | how many API requests a day takes |
 //! | [`rotation`] | a user's tokens: the four steps that renew them |
 //! | [`schedule`] | which days a schedule plans |
 //! | [`stages`] | query, submit, poll, describe, upload, close, voicemail |
 //! | [`verify`] | source, ledger and archive of a day against each other |
+//! | [`volumes`] | what a day holds, by kind |
 //!
 //! This crate does no I/O of its own: no HTTP, no SQL, no AWS, no environment, no clock. All of that comes in through
 //! ports.
@@ -36,9 +39,12 @@ pub mod manifest;
 pub mod reason;
 pub mod reconcile;
 pub mod redrive;
+pub mod report;
+pub mod requests;
 pub mod rotation;
 pub mod schedule;
 pub mod stages;
 pub mod verify;
+pub mod volumes;
 
 pub use callvault_genesys::{api, clock, ids, models, redact, user_secret};
