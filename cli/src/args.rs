@@ -98,6 +98,13 @@ pub(crate) enum Command {
                             what was asked."
     )]
     Serve(Serve),
+    /// Say what exporting days will take: recordings, bytes, API requests, hours, cost on AWS
+    #[command(after_help = "Examples:\n  callvault estimate --from 2025-01-01 --to 2025-12-31\n  \
+                            callvault estimate --from 2026-01-01 --to 2026-01-31 --json\n\n\
+                            Asks the source a bounded number of questions, fetches no media, plans nothing. Days that\n\
+                            are closed in the ledger are left out, and its recordings taken for what is to be expected.\n\
+                            Each figure says what it rests on: counted, sampled or assumed.")]
+    Estimate(Estimate),
     /// Write one HTML page that shows how everything stands
     #[command(after_help = "Examples:\n  callvault report --out report.html\n  \
                             callvault report --out january.html --from 2026-01-01 --to 2026-01-31\n\n\
@@ -283,6 +290,25 @@ pub(crate) struct Serve {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected the number of an address and a port, for instance 127.0.0.1:8911".to_owned())
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Estimate {
+    /// First day, YYYY-MM-DD in TIMEZONE
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Day,
+    /// Last day, included
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Day,
+    /// Base URL instead of a region: for tests and simulators [setting GENESYS_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) genesys_url: Option<String>,
+    /// Where the work is recorded, if anything was exported before [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod estimate;
 pub(crate) mod export;
 pub(crate) mod login;
 pub(crate) mod redrive;

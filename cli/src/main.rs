@@ -60,6 +60,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Redrive(redrive) => commands::redrive::run(redrive, &global).await,
             Command::Serve(serve) => commands::serve::run(serve, &global).await,
             Command::Report(report) => commands::report::run(report, &global).await,
+            Command::Estimate(estimate) => commands::estimate::run(estimate, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,
             Command::Completions { shell } => commands::completions::run(shell),
         }

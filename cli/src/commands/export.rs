@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use callvault_bootstrap::settings::{Need, Settings};
-use callvault_pipeline::day::Day;
+use callvault_pipeline::day::{Calendar, Day};
 use callvault_pipeline::ledger::{Counts, DayLine, Marker};
 use callvault_pipeline::stages::{Fault, House};
 use jiff::Timestamp;
@@ -86,13 +86,17 @@ async fn work(connected: &Connected, days: &[Day], begun: Timestamp, progress: &
 
 /// A day that is not over cannot be complete.
 pub(super) fn refuse_unfinished(house: &House, last: Day) -> Result<(), Failure> {
-    let now = house.clock.now();
-    let window = house.calendar.window(last).map_err(|error| Failure::usage(error.to_string()))?;
+    refuse_unfinished_at(&house.calendar, house.clock.now(), last)
+}
+
+/// The same where there is no house.
+pub(super) fn refuse_unfinished_at(calendar: &Calendar, now: Timestamp, last: Day) -> Result<(), Failure> {
+    let window = calendar.window(last).map_err(|error| Failure::usage(error.to_string()))?;
     if window.end > now {
-        let zone = house.calendar.zone_name();
+        let zone = calendar.zone_name();
         return Err(Failure::usage(format!(
             "the day {last} is not over in {zone}: give --to a day before {}",
-            house.calendar.day_of(now)
+            calendar.day_of(now)
         )));
     }
     Ok(())

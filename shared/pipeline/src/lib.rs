@@ -14,6 +14,7 @@
 //! | [`reconcile`] | what the metadata says against what was delivered |
 //! | [`chat`] | dropping chat messages that are not wanted |
 //! | [`manifest`] | the day's manifest and markers |
+//! | [`estimate`] | what exporting days will take |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
 //! | [`redrive`] | parked work, opened again |
 //! | [`report`] | how the days stand, for people |
@@ -30,6 +31,7 @@
 pub mod archive;
 pub mod chat;
 pub mod day;
+pub mod estimate;
 pub mod facts;
 pub mod jobs;
 pub mod kind;

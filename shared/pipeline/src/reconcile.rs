@@ -12,7 +12,7 @@ use crate::ids::RecordingId;
 use crate::kind::Kind;
 use crate::ledger::machine::{MOST_EMPTY_LOOKS, MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording};
 use crate::ledger::{ConversationFact, Fact, Outcome, RecordingFact, RecordingState, Row, RowKey};
-use crate::models::{FileState, RecordingMetadata};
+use crate::models::{FileState, MediaType, RecordingMetadata};
 use crate::reason::Reason;
 
 /// How much is asked about each conversation.
@@ -87,7 +87,7 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
         let known = recordings.iter().find(|(known, _)| **known == id).map(|(_, fact)| *fact);
         // Before there was a URL, the kind of a row is a guess; the metadata knows.
         let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
-        let kind = delivered.map_or_else(|| kind_of(metadata, fact), |known| known.kind);
+        let kind = delivered.map_or_else(|| kind_of(metadata, &fact.facts.media), |known| known.kind);
         let step = step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact);
         steps.extend(step.map(|step| (id, kind, step)));
     }
@@ -269,13 +269,13 @@ pub(crate) fn id_of(metadata: &RecordingMetadata) -> RecordingId {
     text.parse().unwrap_or_else(|_| RecordingId::standing_in_for(text))
 }
 
-fn kind_of(metadata: &RecordingMetadata, fact: &ConversationFact) -> Kind {
+pub(crate) fn kind_of(metadata: &RecordingMetadata, media: &[MediaType]) -> Kind {
     match metadata.media.as_deref() {
         Some("audio") => Kind::Call,
         Some("chat") => Kind::Chat,
         Some("email") => Kind::Email,
         Some("message" | "messaging") => Kind::Message,
         Some("screen") => Kind::Screen,
-        _ => Kind::of(None, &fact.facts.media),
+        _ => Kind::of(None, media),
     }
 }

@@ -3,7 +3,7 @@
 use callvault_pipeline::kind::Kind;
 use callvault_pipeline::reason::Reason;
 use callvault_pipeline::reconcile::MetadataMode;
-use callvault_pipeline::report::{Overview, Standing};
+use callvault_pipeline::report::{DayEntry, Overview, Standing};
 use callvault_pipeline::requests::{self, PUBLISHED_LIMIT, Requests, Shape};
 use callvault_pipeline::volumes::Volume;
 use indicatif::HumanBytes;
@@ -98,14 +98,20 @@ pub(super) fn parked(html: &mut Html, overview: &Overview) {
         return;
     }
     open(html, "parked", "Parked", "What should be in the archive and is not, by reason, and what to do about it");
-    heads(html, &["Reason", "#Parked", "#Days", "Next step", "Then"]);
+    heads(html, &["Reason and next step", "#Parked", "#Days"]);
     let mut reasons: Vec<_> = overview.parked.iter().collect();
     reasons.sort_by_key(|(code, (n, _))| (std::cmp::Reverse(*n), *code));
     for (code, (n, days)) in reasons {
-        let advice = Reason::ALL.iter().find(|reason| reason.code() == code).map_or("", |reason| reason.advice());
-        row(html, code);
-        html.number(Number(*n)).number(Number(*days)).raw("<td class=\"wide\">").text(advice).raw("</td>");
-        html.raw("<td><code>callvault redrive --reason ").text(code).raw("</code></td></tr>\n");
+        let reason = Reason::ALL.iter().find(|reason| reason.code() == code);
+        html.raw("<tr><th scope=\"row\" class=\"reason\">").text(code);
+        if let Some(reason) = reason {
+            html.raw("<p>").text(reason.advice()).raw("</p>");
+        }
+        // What is gone stays gone, however often it is asked for.
+        if reason != Some(&Reason::Deleted) {
+            html.raw("<code>callvault redrive --reason ").text(code).raw("</code>");
+        }
+        html.raw("</th>").number(Number(*n)).number(Number(*days)).raw("</tr>\n");
     }
     end(html);
 }
@@ -127,37 +133,53 @@ pub(super) fn lag(html: &mut Html, overview: &Overview, about: &About<'_>) {
         }
     }
     html.raw("</li>\n<li>");
-    let missing: Vec<_> = overview.days.iter().filter(|day| day.standing == Standing::Missing).collect();
-    match (missing.first(), missing.last()) {
-        (Some(first), Some(last)) => {
-            html.text(Number(missing.len() as u64)).raw(" days should be known by now (LAG_DAYS=").text(about.lag_days);
-            html.raw(") and are not: the first is <a href=\"#d").text(first.day).raw("\">").text(first.day);
-            html.raw("</a>, the last <a href=\"#d").text(last.day).raw("\">").text(last.day);
-            html.raw("</a>. <code>callvault export --from ").text(first.day).raw(" --to ").text(last.day);
-            html.raw("</code> exports them.");
-        }
-        _ => {
-            html.raw("Every day that should be known by now is (LAG_DAYS=").text(about.lag_days).raw(").");
-        }
-    }
+    missing(html, overview, about);
     html.raw("</li>\n</ul>\n");
     if overview.due.is_empty() {
         html.raw("<p class=\"note\">Nothing is due, now or later.</p>\n</section>\n");
         return;
     }
     table(html, "Work that is due, of all days");
-    heads(html, &["Stage", "Next is due", "How long ago"]);
+    heads(html, &["Stage", "Next is due", "Which is"]);
     for due in &overview.due {
         row(html, due.stage.as_str());
         html.cell(words::local(due.at, about.calendar)).raw("<td>");
         let late = overview.made_at.duration_since(due.at);
         match late.is_positive() {
-            true => html.text(Lasting(late)),
+            true => html.text(Lasting(late)).raw(" ago"),
             false => html.raw("in ").text(Lasting(late)),
         };
         html.raw("</td></tr>\n");
     }
     end(html);
+}
+
+/// Stretches of missing days that are named one by one.
+const NAMED: usize = 8;
+
+fn missing(html: &mut Html, overview: &Overview, about: &About<'_>) {
+    let is_missing = |entry: &DayEntry| entry.standing == Standing::Missing;
+    let same = |a: &DayEntry, b: &DayEntry| is_missing(a) == is_missing(b);
+    let stretches: Vec<_> = overview.days.chunk_by(same).filter(|days| days.first().is_some_and(is_missing)).collect();
+    let days: usize = stretches.iter().map(|days| days.len()).sum();
+    if days == 0 {
+        html.raw("Every day that should be known by now is (LAG_DAYS=").text(about.lag_days).raw(").");
+        return;
+    }
+    html.text(Number(days as u64)).raw(if days == 1 { " day" } else { " days" });
+    html.raw(" should be known by now (LAG_DAYS=")
+        .text(about.lag_days)
+        .raw(") and not in the ledger: export them.\n<ul>");
+    for stretch in stretches.iter().take(NAMED) {
+        if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
+            html.raw("<li><a href=\"#d").text(first.day).raw("\"><code>callvault export --from ").text(first.day);
+            html.raw(" --to ").text(last.day).raw("</code></a></li>");
+        }
+    }
+    if let Some(more) = stretches.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        html.raw("<li>and ").text(more).raw(" more stretches, see below</li>");
+    }
+    html.raw("</ul>");
 }
 
 pub(super) fn requests(html: &mut Html, overview: &Overview, about: &About<'_>) {

@@ -85,6 +85,7 @@ fn numbers_reasons_and_lag_are_told_with_what_to_do() {
         "callvault redrive --reason archived",
         "1 d 4 h in the median",
         "callvault export --from 2026-02-01 --to 2026-02-01",
+        "1 day should be known by now (LAG_DAYS=1)",
         // 2 days of 1,200 conversations: 13 pages, 12 batches posted and read, 1,200 times metadata.
         "<td class=\"n\">2,474</td>",
         "2026-02-04 13:00",
