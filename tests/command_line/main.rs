@@ -7,6 +7,8 @@
 //! | `sources` | orgs that refuse, do not answer or are not there |
 //! | `places` | archives and ledgers that are not what they should be, or full |
 //! | `answers` | what `export`, `status` and `where` print |
+//! | `estimate` | what an export will take, and what it then takes |
+//! | `report` | the file it leaves, and what it refuses |
 //! | `doctor` | everything that is there, and each thing that is not |
 //! | `login` | a person who signs in, and what can come between |
 //! | `panics` | what is said when a process dies of one |
@@ -18,12 +20,14 @@
 
 mod answers;
 mod doctor;
+mod estimate;
 mod login;
 mod mount;
 mod on_aws;
 mod panics;
 mod person;
 mod places;
+mod report;
 mod running;
 mod serve;
 mod settings;
