@@ -3,6 +3,7 @@
 use callvault_simulator::{Options, Requests};
 use callvault_tests::binary::callvault;
 use callvault_tests::binary::scene::{Scene, days_ago, quick};
+use callvault_tests::binary::tap::Tap;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -133,6 +134,21 @@ fn days_without_conversations_cost_nothing() {
     assert_eq!(estimated["profile"]["from"], "nothing");
     assert_eq!(estimated["aws"]["sums"]["each-month-kept"]["us-east-1"], 0.0);
     assert_eq!(estimated["allowed_per_minute"]["basis"], "counted");
+}
+
+/// Whoever may not read recording metadata gets an estimate all the same, and is told what it rests on.
+#[test]
+fn without_the_metadata_the_analytics_are_taken() {
+    let scene = Scene::new(Options { plain: true, seed: 40, ..quick(30) });
+    let forbidden = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: 30\r\nconnection: close\r\n\r\n\
+        {\"code\":\"missing.permissions\"}";
+    let tap = Tap::answering(scene.simulator().address(), "GET /api/v2/conversations/", forbidden);
+    let day = scene.days()[0].to_string();
+    let command = scene.command(&["estimate", "--from", &day, "--to", &day, "--json"]).env("GENESYS_URL", tap.url());
+    let estimated = command.run().expect_code(0).json();
+    assert_eq!(estimated["profile"], serde_json::json!({ "from": "analytics", "conversations": 30 }));
+    assert_eq!(figure(&estimated, "recordings"), (30, "assumed".into()), "each of them says that it was recorded");
+    assert_eq!(figure(&estimated, "conversations"), (30, "counted".into()));
 }
 
 /// However long the stretch is, the questions are bounded.

@@ -11,12 +11,14 @@ use callvault_tests::stand_ins::table;
 
 use crate::refused;
 
-const COMMANDS: [&[&str]; 5] = [
+const COMMANDS: [&[&str]; 7] = [
     &["status"],
     &["where", "c"],
     &["export", "--from", "2026-01-01", "--to", "2026-01-01"],
     &["verify", "--from", "2026-01-01", "--to", "2026-01-01"],
     &["redrive", "--day", "2026-01-01"],
+    &["report", "--out", "report.html"],
+    &["estimate", "--from", "2026-01-01", "--to", "2026-01-01"],
 ];
 
 /// A command on a machine that is nothing to AWS, with an empty home.
@@ -79,14 +81,19 @@ fn what_differs_on_aws_is_found_and_mended() {
         table::create(&sdk, &name).await;
         create_bucket(&sdk, &name).await;
     });
-    let on_aws = |verb: &str| {
-        let mut command = scene.command(&[verb, "--from", &day, "--to", &day, "--json"]);
+    let on_aws_with = |verb: &str, more: &[&str]| {
+        let mut command = scene.command(&[verb, "--from", &day, "--to", &day]).args(more);
         for (name, value) in moto.environment() {
             command = command.env(name, value);
         }
         command.env("LEDGER", format!("dynamodb:{name}")).env("ARCHIVE", format!("s3://{name}/kept"))
     };
+    let on_aws = |verb: &str| on_aws_with(verb, &["--json"]);
     on_aws("export").run().expect_code(0);
+    on_aws_with("report", &["--out", "report.html"]).run().expect_code(0);
+    let page = std::fs::read_to_string(scene.path("report.html")).unwrap();
+    assert!(page.contains(&format!("id=\"d{day}\"")) && page.contains(">stored<"), "{page}");
+    assert_eq!(on_aws("estimate").run().expect_code(0).json()["days"]["exported"], 1);
     on_aws("verify").run().expect_code(0);
     scene.block_on(async {
         let s3 = s3(&sdk);

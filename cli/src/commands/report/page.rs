@@ -74,14 +74,15 @@ fn summary(html: &mut Html, overview: &Overview) {
     html.raw("<section aria-label=\"Summary\">\n<dl class=\"tiles\">\n");
     for standing in [Standing::Complete, Standing::Parked, Standing::UnderWay, Standing::Missing] {
         let (class, _, _) = words::of(standing);
+        let days = overview.standing(standing);
         let name = match standing {
-            Standing::Complete => "days complete",
-            Standing::Parked => "days with something parked",
-            Standing::UnderWay => "days under way",
-            _ => "days missing",
+            Standing::Complete => "complete",
+            Standing::Parked => "with something parked",
+            Standing::UnderWay => "under way",
+            _ => "missing",
         };
-        html.raw("<div class=\"edge ").text(class).raw("\"><dt>").text(name).raw("</dt><dd>");
-        html.text(Number(overview.standing(standing) as u64)).raw("</dd></div>\n");
+        html.raw("<div class=\"").text(class).raw(if days == 1 { "\"><dt>day " } else { "\"><dt>days " });
+        html.text(name).raw("</dt><dd>").text(Number(days as u64)).raw("</dd></div>\n");
     }
     for (name, value) in [
         ("conversations", Number(conversations).to_string()),
