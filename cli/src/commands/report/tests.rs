@@ -21,7 +21,15 @@ fn known(marker: Marker) -> KnownDay {
     let counts = Counts { conversations: 1_200, recordings: 1_100, stored: 1_099, bytes: 2_048, ..Counts::default() };
     let closed_at = Some(at("2026-02-03T04:05:06Z"));
     let state = DayState::Closed;
-    let fact = DayFact { state, generation: 2, marker: Some(marker), manifest: None, queried_at: closed_at, closed_at };
+    let fact = DayFact {
+        state,
+        generation: 2,
+        marker: Some(marker),
+        manifest: None,
+        queried_at: closed_at,
+        compared: None,
+        closed_at,
+    };
     KnownDay { fact, counts, lag: Some(SignedDuration::from_hours(28)) }
 }
 
