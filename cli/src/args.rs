@@ -93,7 +93,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  export JOBS_TOKEN=$(openssl rand -hex 32)\n  callvault serve --listen 127.0.0.1:8911\n\n\
                             The jobs API wants `Authorization: Bearer JOBS_TOKEN`; without the setting it is off. What it\n\
-                            plans is exported by whoever works on the same ledger. It speaks plain HTTP: for other\n\
+                            plans is exported beside it, where there is a client. It speaks plain HTTP: for other\n\
                             machines put something in front of it that speaks TLS. SIGTERM and Ctrl-C let it answer\n\
                             what was asked."
     )]

@@ -62,6 +62,28 @@ fn told_to_stop_it_stops_at_once_and_the_next_goes_on() {
 }
 
 #[test]
+fn what_the_jobs_api_plans_is_exported_beside_it() {
+    let token = "planted-0123456789abcdef";
+    let scene = scene(1, Options { seed: 83, ..quick(30) });
+    let serve = scene.command(&["serve"]).env("JOBS_TOKEN", token).start();
+    let url = serve.first_line().trim_start_matches("listening on ").to_owned();
+    let day = scene.days()[0];
+    let window = serde_json::json!({
+        "startTime": format!("{day}T00:00:00Z"), "endTime": format!("{}T00:00:00Z", day.tomorrow().unwrap()),
+    });
+    let asked = scene.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let post = client.post(format!("{url}/genesys/scheduled-jobs/download_recordings")).bearer_auth(token);
+        post.header("content-type", "application/json").body(window.to_string()).send().await.unwrap().status()
+    });
+    assert_eq!(asked.as_u16(), 202);
+    wait_until_closed(&scene);
+    serve.signal("TERM");
+    serve.wait().expect_code(0);
+    scene.equals_truth();
+}
+
+#[test]
 fn what_cannot_work_is_said_at_once() {
     let scene = scene(1, quick(1));
     let run = || scene.command(&["run"]);

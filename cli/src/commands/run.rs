@@ -3,8 +3,8 @@
 //!
 //! Must never end because something fails that may work later: it says so, and tries again.
 
-mod days;
-mod job;
+pub(super) mod days;
+pub(super) mod job;
 mod voicemail;
 
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use callvault_bootstrap::settings::Need;
 use callvault_bootstrap::system;
 use callvault_pipeline::clock::Clock;
 
-use self::days::DaysJob;
+use self::days::{DaysJob, OF_THE_CLIENT, Planning};
 use self::job::Stopping;
 use self::voicemail::VoicemailJob;
 use crate::connect::Given;
@@ -24,9 +24,6 @@ use crate::signals::interrupted;
 
 /// What is under way when it is told to stop is given this long.
 const LAST_WORK: Duration = Duration::from_secs(30);
-
-/// The settings of the client that exports days.
-const OF_THE_CLIENT: [&str; 3] = ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"];
 
 pub(crate) async fn run(given: &Given) -> Result<ExitCode, Failure> {
     let mailboxes = given.settings(Need::Nothing, &[])?.voicemail;
@@ -52,7 +49,7 @@ pub(crate) async fn run(given: &Given) -> Result<ExitCode, Failure> {
     let work = async {
         let days = async {
             if let Some(job) = &days {
-                job.run(stopping.clone()).await;
+                job.run(Planning::Schedule, stopping.clone()).await;
             }
         };
         let voicemail = async {

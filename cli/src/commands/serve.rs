@@ -5,7 +5,8 @@
 //! | `server` | connections, bodies, their limits |
 //! | `site` | which part answers a request, and who may ask it |
 //!
-//! A part whose setting is missing is off, with a warning: never open. Must never do the work of a stage itself.
+//! A part whose setting is missing is off, with a warning: never open. What the jobs API plans is worked off beside it,
+//! where there is a client. Must never do the work of a stage itself.
 
 mod server;
 mod site;
@@ -16,8 +17,9 @@ use std::time::Duration;
 
 use callvault_bootstrap::settings::Need;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
+use super::run::days::{DaysJob, OF_THE_CLIENT, Planning};
+use super::run::job::Stopping;
 use crate::args;
 use crate::connect::{Given, Opened};
 use crate::failure::Failure;
@@ -40,12 +42,23 @@ pub(crate) async fn run(args: args::Serve, given: &Given) -> Result<ExitCode, Fa
         tracing::warn!("{address} is heard by other machines, and without TLS: only a proxy with TLS should reach it");
     }
     let site = Arc::new(Site::of(&settings, &house));
+    let days = if given.is_any_set(&OF_THE_CLIENT)? { Some(DaysJob::open(given).await?) } else { None };
+    if days.is_none() {
+        tracing::warn!("no GENESYS_CLIENT_ID: what is planned here is left to whoever works on this ledger");
+    }
     // Before it says that it can be stopped.
     let told = interrupted();
     screen::line(format!("listening on http://{address}"));
-    let (stop, stopping) = watch::channel(false);
-    // Whatever else works in this process is joined to this, and hears `stopping` too.
-    let mut work = std::pin::pin!(server::run(listener, site, Arc::clone(&house.clock), stopping));
+    let (stop, stopping) = Stopping::channel();
+    let work = async {
+        let days = async {
+            if let Some(job) = &days {
+                job.run(Planning::Others, stopping.clone()).await;
+            }
+        };
+        tokio::join!(days, server::run(listener, site, Arc::clone(&house.clock), stopping.clone()));
+    };
+    let mut work = std::pin::pin!(work);
     tokio::select! {
         () = &mut work => return Ok(ExitCode::SUCCESS),
         () = told => stop.send_replace(true),

@@ -12,6 +12,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::export::refuse_unfinished;
+use super::run::days::OF_THE_CLIENT;
 use crate::args;
 use crate::connect::{Connected, Given, check_archive, look};
 use crate::engine::run_until_closed;
@@ -19,9 +20,6 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::screen;
 use crate::signals::interrupted;
-
-/// Any of these says that there is a source to ask.
-const OF_THE_SOURCE: [&str; 3] = ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"];
 
 /// What was compared. The names are fixed: scripts read them.
 #[derive(Serialize)]
@@ -43,7 +41,7 @@ pub(crate) async fn run(args: args::Verify, given: &Given) -> Result<ExitCode, F
         ("LEDGER", args.ledger.as_deref()),
     ];
     // What is mended comes from the source.
-    let need = match args.repair || given.is_any_set(&OF_THE_SOURCE)? {
+    let need = match args.repair || given.is_any_set(&OF_THE_CLIENT)? {
         true => Need::Source,
         false => Need::Nothing,
     };

@@ -1,4 +1,5 @@
-//! The job that exports days: plans by the schedule whenever a new day begins, and works off what is planned.
+//! The job that exports days: works off what is planned, and, where it is to, plans by the schedule whenever a new day
+//! begins.
 //!
 //! Must never plan a day twice in one day: what failed today is run again tomorrow, or by hand.
 
@@ -9,7 +10,7 @@ use callvault_bootstrap::settings::Need;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::stages::Fault;
 
-use super::job::{Job, Stopping};
+use super::job::{self, Job, Stopping};
 use crate::connect::{Connected, Given};
 use crate::engine::{self, Stages};
 use crate::failure::Failure;
@@ -18,18 +19,31 @@ use crate::progress::Progress;
 /// How often is looked whether a new day has begun.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
+/// The settings of the client that exports days.
+pub(in crate::commands) const OF_THE_CLIENT: [&str; 3] =
+    ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"];
+
 /// What is needed for it.
-pub(super) struct DaysJob {
+pub(in crate::commands) struct DaysJob {
     connected: Connected,
     stages: Stages,
 }
 
+/// Who says which days are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Planning {
+    /// The schedule; and whoever plans others.
+    Schedule,
+    /// Others only.
+    Others,
+}
+
 impl DaysJob {
     /// Opens everything. A refused sign-in is told before anything is begun.
-    pub(super) async fn open(given: &Given) -> Result<Self, Failure> {
+    pub(in crate::commands) async fn open(given: &Given) -> Result<Self, Failure> {
         let settings = given.settings(Need::Source, &[])?;
         let connected = Box::pin(Connected::open(settings)).await?;
-        connected.client.sign_in().await.map_err(Fault::from)?;
+        job::signed_in(connected.client.sign_in().await)?;
         // A schedule that leads nowhere is told, too.
         let (house, schedule) = (&connected.house, &connected.settings.schedule);
         let target = schedule.target(&house.calendar, house.clock.now());
@@ -39,14 +53,14 @@ impl DaysJob {
     }
 
     /// Goes on until it is told to stop. What is under way then is left where it is: whoever comes next goes on with it.
-    pub(super) async fn run(&self, mut stopping: Stopping) {
+    pub(in crate::commands) async fn run(&self, planning: Planning, mut stopping: Stopping) {
         let progress = Progress::new(true);
         let mut planned_on = None;
         let mut job = Job::new("no days are exported now", &*self.connected.house.clock, stopping.clone());
         while job.goes_on() {
             let fault = tokio::select! {
                 fault = engine::run(&self.stages, &progress) => fault,
-                fault = self.plan(&mut planned_on) => fault,
+                fault = self.plan(planning, &mut planned_on) => fault,
                 () = stopping.told() => return,
             };
             job.pause_after(fault.map(|never| match never {})).await;
@@ -54,8 +68,11 @@ impl DaysJob {
     }
 
     /// Plans when it begins, and whenever a new day has begun since.
-    async fn plan(&self, planned_on: &mut Option<Day>) -> Result<Infallible, Fault> {
+    async fn plan(&self, planning: Planning, planned_on: &mut Option<Day>) -> Result<Infallible, Fault> {
         let house = &self.connected.house;
+        if planning == Planning::Others {
+            return std::future::pending().await;
+        }
         loop {
             let now = house.clock.now();
             let today = house.calendar.day_of(now);

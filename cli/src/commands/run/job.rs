@@ -2,26 +2,41 @@
 
 use std::time::Duration;
 
+use callvault_pipeline::api::{ApiError, NextStep};
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::stages::Fault;
 use tokio::sync::watch;
 
+use crate::failure::Failure;
+
 /// Shortest and longest pause after a fault.
 const AFTER_A_FAULT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
+/// What came of the first sign-in. Only one that is refused ends the program: that, a person has to change.
+pub(super) fn signed_in<T>(answer: Result<T, ApiError>) -> Result<(), Failure> {
+    match answer {
+        Err(error) if error.next_step() == NextStep::Stop => Err(Fault::from(error).into()),
+        Err(error) => {
+            tracing::warn!(code = error.code(), "the source cannot be asked just now, and is again later: {error}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Says whether it is time to stop.
 #[derive(Clone)]
-pub(super) struct Stopping(watch::Receiver<bool>);
+pub(in crate::commands) struct Stopping(watch::Receiver<bool>);
 
 impl Stopping {
     /// What tells, and what is told.
-    pub(super) fn channel() -> (watch::Sender<bool>, Self) {
+    pub(in crate::commands) fn channel() -> (watch::Sender<bool>, Self) {
         let (sender, receiver) = watch::channel(false);
         (sender, Self(receiver))
     }
 
     /// Ends when it is time to stop.
-    pub(super) async fn told(&mut self) {
+    pub(in crate::commands) async fn told(&mut self) {
         // Nobody left who could tell: that is time to stop, too.
         let _ = self.0.wait_for(|stop| *stop).await;
     }

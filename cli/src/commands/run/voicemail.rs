@@ -10,7 +10,7 @@ use callvault_pipeline::ledger::Stage;
 use callvault_pipeline::stages::{Fault, Report, Voicemail};
 use jiff::Timestamp;
 
-use super::job::{Job, Stopping};
+use super::job::{self, Job, Stopping};
 use crate::connect::{Given, Opened};
 use crate::failure::Failure;
 use crate::user;
@@ -34,7 +34,7 @@ impl VoicemailJob {
     pub(super) async fn open(given: &Given) -> Result<Self, Failure> {
         let mut settings = given.settings(Need::User, &[])?;
         let client = user::client(&mut settings).await?;
-        client.me().await.map_err(Fault::from)?;
+        job::signed_in(client.me().await)?;
         let Opened { settings, house, .. } = Box::pin(Opened::open(settings)).await?;
         Ok(Self { stage: wiring::voicemail(&settings, &house, Arc::new(client)) })
     }

@@ -16,9 +16,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::super::run::job::Stopping;
 use super::site::Site;
 
 /// Connections at the same time; more wait in the system's queue.
@@ -40,12 +41,7 @@ const MOST_DISCARDED: usize = 4 << 20;
 const AFTER_A_FAULT: Duration = Duration::from_millis(50);
 
 /// Takes connections until it is told to stop; then ends when those under way are answered.
-pub(super) async fn run(
-    listener: TcpListener,
-    site: Arc<Site>,
-    clock: Arc<dyn Clock>,
-    stopping: watch::Receiver<bool>,
-) {
+pub(super) async fn run(listener: TcpListener, site: Arc<Site>, clock: Arc<dyn Clock>, stopping: Stopping) {
     let mut told = stopping.clone();
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -55,7 +51,7 @@ pub(super) async fn run(
             (listener.accept().await, place)
         };
         tokio::select! {
-            _ = told.wait_for(|stop| *stop) => break,
+            () = told.told() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (accepted, place) = accepted => match accepted {
                 Ok((stream, _)) => {
@@ -76,7 +72,7 @@ pub(super) async fn run(
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: Stopping) {
     let _ = stream.set_nodelay(true); // only costs latency where it fails
     let service = service_fn(move |request| answer(Arc::clone(&site), request));
     let connection = hyper::server::conn::http1::Builder::new()
@@ -90,7 +86,7 @@ async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: watch::Rec
     // Errors here are clients that went away, or speak something else.
     tokio::select! {
         _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        () = stopping.told() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
