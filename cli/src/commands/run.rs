@@ -46,7 +46,7 @@ pub(crate) async fn run(given: &Given) -> Result<ExitCode, Failure> {
     let jobs: Vec<String> = jobs.into_iter().flatten().collect();
     screen::line(format!("{}: stop it with Ctrl-C", jobs.join(", ")));
     let (stop, stopping) = Stopping::channel();
-    let work = async {
+    let work = Box::pin(async {
         let days = async {
             if let Some(job) = &days {
                 job.run(Planning::Schedule, stopping.clone()).await;
@@ -58,7 +58,7 @@ pub(crate) async fn run(given: &Given) -> Result<ExitCode, Failure> {
             }
         };
         tokio::join!(days, voicemail);
-    };
+    });
     until_stopped(work, &*system::clock(), told, || stop.send_replace(true)).await
 }
 
