@@ -15,7 +15,7 @@ fn export(folder: &Path) -> Callvault {
 }
 
 /// A setting, a wrong value, and what the message holds beside the name and the value.
-const WRONG: [(&str, &str, &str); 37] = [
+const WRONG: [(&str, &str, &str); 38] = [
     ("GENESYS_URL", "http://example.com", "https"),
     ("GENESYS_URL", "ftp://127.0.0.1", "https"),
     ("GENESYS_URL", "nonsense", "URL"),
@@ -36,6 +36,7 @@ const WRONG: [(&str, &str, &str); 37] = [
     ("QUEUE_IDS", "a/b", "queue ids"),
     ("MEDIA_KINDS", "call,fax", "call, chat, email, message, screen"),
     ("REQUIRE_AGENT", "perhaps", "true or false"),
+    ("RECORDED_ONLY", "often", "true or false"),
     ("BATCH_SIZE", "101", "1 to 100"),
     ("BATCH_SIZE", "0", "1 to 100"),
     ("PAGE_SIZE", "ten", "1 to 100"),

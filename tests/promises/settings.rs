@@ -29,7 +29,7 @@ fn require_agent_and_queues_leave_out_with_their_reason() {
         let alone = FakeConversation { agent: false, ..call("alone") };
         let elsewhere = FakeConversation { queues: vec!["queue-2".to_owned()], ..call("elsewhere") };
         let org = FakeOrg::of(vec![call("a"), alone, elsewhere]);
-        let wanted = Wanted { queues: Vec::new(), require_agent: true };
+        let wanted = Wanted { queues: Vec::new(), require_agent: true, recorded_only: false };
         let world = World::new(org.clone(), Settings { wanted, ..Settings::default() });
         world.export(&[DAY]).await;
         let states = world.states(DAY).await;
@@ -38,11 +38,31 @@ fn require_agent_and_queues_leave_out_with_their_reason() {
             ["a: stored", "a/r: stored", "alone: left-out no-agent", "elsewhere: stored", "elsewhere/r: stored"]
         );
         assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "what is left out is not missing");
-        let wanted = Wanted { queues: vec!["queue-1".parse().unwrap()], require_agent: false };
+        let wanted = Wanted { queues: vec!["queue-1".parse().unwrap()], require_agent: false, recorded_only: false };
         let world = World::new(org, Settings { wanted, ..Settings::default() });
         world.export(&[DAY]).await;
         // The source filters by queue itself.
         assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "alone: stored", "alone/r: stored"]);
+    });
+}
+
+/// What analytics says decides, until it says something else.
+#[test]
+fn what_is_not_recorded_is_left_out_until_it_is() {
+    TestClock::run(async {
+        let silent = FakeConversation { recorded: false, recordings: Vec::new(), ..call("silent") };
+        let wanted = Wanted { recorded_only: true, ..Wanted::default() };
+        let world = World::new(FakeOrg::of(vec![call("a"), silent]), Settings { wanted, ..Settings::default() });
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "silent: left-out not-recorded"]);
+        assert_eq!(script.count("source.metadata"), 1, "nobody asks about what is left out");
+        world.source.change(|org| {
+            org.conversations[1].recorded = true;
+            org.conversations[1].recordings.push(FakeRecording::audio("late", b"late"));
+        });
+        world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "silent: stored", "silent/late: stored"]);
+        assert_eq!(world.closed(DAY).await.2, Some(Marker::Success));
     });
 }
 

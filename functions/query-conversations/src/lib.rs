@@ -27,6 +27,7 @@ pub const SETTINGS: &[&str] = &[
     "RESCAN_DAYS",
     "QUEUE_IDS",
     "REQUIRE_AGENT",
+    "RECORDED_ONLY",
     "METADATA",
     "PAGE_SIZE",
 ];

@@ -42,6 +42,7 @@ pub const NAMES: &[&str] = &[
     "QUEUE_IDS",
     "MEDIA_KINDS",
     "REQUIRE_AGENT",
+    "RECORDED_ONLY",
     "BATCH_SIZE",
     "PAGE_SIZE",
     "METADATA",
@@ -170,6 +171,7 @@ impl Settings {
             wanted: Wanted {
                 queues: read.list("QUEUE_IDS", "a comma separated list of queue ids", |text| text.parse().ok()),
                 require_agent: read.yes_or_no("REQUIRE_AGENT", false),
+                recorded_only: read.yes_or_no("RECORDED_ONLY", false),
             },
             kinds: read.list("MEDIA_KINDS", "of call, chat, email, message, screen, comma separated", |text| {
                 text.to_ascii_lowercase().parse().ok()
@@ -338,6 +340,7 @@ mod tests {
                 ("ARCHIVE", "ftp://x"),
                 ("METADATA", "some"),
                 ("REQUIRE_AGENT", "perhaps"),
+                ("RECORDED_ONLY", "often"),
                 ("MEDIA_KINDS", "call,fax"),
                 ("QUEUE_IDS", "a/b"),
                 ("MEDIA_HOSTS", "https://x.example.com/"),

@@ -176,8 +176,8 @@ impl Estimator<'_> {
         let profile = self.profile(&closed, &census.sample).await?;
         let days_basis = if census.computed_days > 0 { Basis::Sampled } else { Basis::Counted };
         let conversations = census.conversations();
-        let wanted_share = if self.wanted.require_agent { profile.wanted_share } else { 1.0 };
-        let wanted_basis = if self.wanted.require_agent { days_basis.max(Basis::Sampled) } else { days_basis };
+        let wanted_share = if self.wanted.leaves_some_out() { profile.wanted_share } else { 1.0 };
+        let wanted_basis = if self.wanted.leaves_some_out() { days_basis.max(Basis::Sampled) } else { days_basis };
         let exported = conversations * wanted_share;
         let mut kinds = BTreeMap::new();
         for (kind, one) in &profile.kinds {

@@ -74,6 +74,8 @@ pub struct Wanted {
     pub queues: Vec<QueueId>,
     /// Only conversations in which an agent took part.
     pub require_agent: bool,
+    /// Only conversations of which analytics says that something was recorded.
+    pub recorded_only: bool,
 }
 
 /// A conversation on its way into the ledger.
@@ -99,6 +101,11 @@ pub enum Intake {
 }
 
 impl Wanted {
+    /// Whether conversations of the source may be left out, beside those that it does not report for its queues.
+    pub fn leaves_some_out(&self) -> bool {
+        self.require_agent || self.recorded_only
+    }
+
     /// Turns a row of the source into one for the ledger.
     pub fn take(&self, found: &Found) -> NewConversation {
         match found {
@@ -123,6 +130,8 @@ impl Wanted {
             Intake::LeftOut(Reason::OtherQueue)
         } else if self.require_agent && !facts.agent {
             Intake::LeftOut(Reason::NoAgent)
+        } else if self.recorded_only && !facts.recorded {
+            Intake::LeftOut(Reason::NotRecorded)
         } else {
             Intake::Export
         }
@@ -159,11 +168,14 @@ mod tests {
 
     #[test]
     fn filters_leave_out_with_their_reason() {
-        let queue = |id: &str| Wanted { queues: vec![id.parse().unwrap()], require_agent: true };
+        let queue = |id: &str| Wanted { queues: vec![id.parse().unwrap()], require_agent: true, recorded_only: true };
         assert_eq!(queue("q2").take(&conversation(TYPICAL)).intake, Intake::Export);
         assert_eq!(queue("q9").take(&conversation(TYPICAL)).intake, Intake::LeftOut(Reason::OtherQueue));
         let nobody = TYPICAL.replace("\"agent\"", "\"ivr\"");
         assert_eq!(queue("q2").take(&conversation(&nobody)).intake, Intake::LeftOut(Reason::NoAgent));
+        let silent = TYPICAL.replace("\"recording\":true", "\"recording\":false");
+        assert_eq!(queue("q2").take(&conversation(&silent)).intake, Intake::LeftOut(Reason::NotRecorded));
+        assert_eq!(Wanted::default().take(&conversation(&silent)).intake, Intake::Export);
     }
 
     #[test]

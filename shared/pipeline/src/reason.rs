@@ -73,6 +73,8 @@ reasons! {
     DirectVoicemail = "direct-voicemail", "nothing: only the user it was left for can reach it";
     /// Left out by `REQUIRE_AGENT`.
     NoAgent = "no-agent", "nothing: REQUIRE_AGENT leaves it out";
+    /// Left out by `RECORDED_ONLY`.
+    NotRecorded = "not-recorded", "nothing: RECORDED_ONLY leaves it out";
     /// Left out by `QUEUE_IDS`.
     OtherQueue = "other-queue", "nothing: QUEUE_IDS leaves it out";
     /// Left out by `MEDIA_KINDS`.

@@ -18,7 +18,7 @@ pub(super) fn show(estimated: &Estimated) {
     };
     figure("conversations", estimate.conversations, &census);
     if estimate.exported != estimate.conversations {
-        figure("  of them wanted", estimate.exported, "by REQUIRE_AGENT");
+        figure("  of them wanted", estimate.exported, "by REQUIRE_AGENT and RECORDED_ONLY");
     }
     figure("recordings", estimate.recordings, &profile(estimate.profile));
     for (kind, one) in &estimate.kinds {
