@@ -91,8 +91,7 @@ pub(super) fn refuse_unfinished(house: &House, last: Day) -> Result<(), Failure>
 
 /// The same where there is no house.
 pub(super) fn refuse_unfinished_at(calendar: &Calendar, now: Timestamp, last: Day) -> Result<(), Failure> {
-    let window = calendar.window(last).map_err(|error| Failure::usage(error.to_string()))?;
-    if window.end > now {
+    if !calendar.is_over(last, now).map_err(|error| Failure::usage(error.to_string()))? {
         let zone = calendar.zone_name();
         return Err(Failure::usage(format!(
             "the day {last} is not over in {zone}: give --to a day before {}",

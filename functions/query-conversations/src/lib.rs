@@ -77,8 +77,7 @@ async fn by_schedule(work: &Work<'_>) -> Result<Vec<Day>, Refusal> {
 fn over(days: Vec<Day>, work: &Work<'_>) -> Result<Vec<Day>, Refusal> {
     let (calendar, now) = (&work.house.calendar, work.house.clock.now());
     for day in &days {
-        let window = calendar.window(*day).map_err(|error| Refusal::malformed(error.to_string()))?;
-        if window.end > now {
+        if !calendar.is_over(*day, now).map_err(|error| Refusal::malformed(error.to_string()))? {
             let (zone, today) = (calendar.zone_name(), calendar.day_of(now));
             return Err(Refusal::malformed(format!("the day {day} is not over in {zone}: name days before {today}")));
         }
