@@ -8,6 +8,7 @@
 //! A refused condition is an answer, never an error. Errors are for ledgers that cannot be reached or written.
 
 mod counts;
+mod key;
 pub mod machine;
 pub mod memory;
 mod outages;
@@ -24,9 +25,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use counts::Counts;
+pub use key::RowKey;
 pub use row::{
     BatchFact, ConversationFact, ConversationState, DayFact, DayState, Fact, HolderId, Marker, Outcome, Parked,
-    RecordingFact, RecordingState, Row, RowKey, Stage, Steady, StoredObject, Work,
+    RecordingFact, RecordingState, Row, Stage, Steady, StoredObject, Work,
 };
 pub use summary::{DayLine, DayStatus};
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::RowKey;
 use super::machine::{self, Delivery, Narrowing, Reopening, Settlement};
-use super::row::{Fact, HolderId, Row, RowKey, Stage};
+use super::row::{Fact, HolderId, Row, Stage};
 use super::voicemail::{FoundVoicemail, Notice};
 use super::{LedgerError, Settled};
 use crate::day::Day;

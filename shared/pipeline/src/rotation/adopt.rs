@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::create::Known;
 use super::fault::RotationFault;
-use super::holders::{Candidate, Place};
+use super::holders::Candidate;
 use super::ports::{CheckFault, Described, Generation, Spending};
 use super::{Order, Outcome, Rotation};
 
@@ -73,10 +73,7 @@ impl Rotation {
             got: Some(candidate.fingerprint.clone()),
             state: Spending::Done,
             version: order.version.clone(),
-            from: match &candidate.place {
-                Place::Version(version) => Some(version.clone()),
-                Place::Current | Place::Rescue => None,
-            },
+            from: candidate.place.version().cloned(),
             holder: self.holder.clone(),
             since: now,
             until: now,

@@ -7,7 +7,7 @@ use callvault_genesys::user_secret::UserSecret;
 use jiff::Timestamp;
 
 use super::fault::RotationFault;
-use super::holders::{self, Candidate, Fingerprint, Other, Place};
+use super::holders::{self, Candidate, Fingerprint, Other};
 use super::ports::{Described, Entry, ExchangeFault, Generation, Pair, Spending, Wanted};
 use super::{CURRENT, Done, Order, Outcome, PENDING, PREVIOUS, Rotation, parsed};
 
@@ -190,10 +190,7 @@ impl Rotation {
                 got: None,
                 state: Spending::Exchanging,
                 version: order.version.clone(),
-                from: match &candidate.place {
-                    Place::Version(version) => Some(version.clone()),
-                    Place::Current | Place::Rescue => None,
-                },
+                from: candidate.place.version().cloned(),
                 holder: self.holder.clone(),
                 since: now,
                 until: now + CLAIM,

@@ -54,6 +54,16 @@ pub enum Place {
     Version(String),
 }
 
+impl Place {
+    /// The other version, where it is in one.
+    pub fn version(&self) -> Option<&String> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Current | Self::Rescue => None,
+        }
+    }
+}
+
 /// A document beside the current one.
 #[derive(Debug, Clone)]
 pub struct Other {

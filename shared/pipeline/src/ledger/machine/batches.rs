@@ -4,8 +4,9 @@ use super::family::{conversation_of, merged, recording_state};
 use super::words::{Delivered, Delivery};
 use super::{MOST_LOSSES, SAFETY};
 use crate::ids::BatchJobId;
+use crate::ledger::RowKey;
 use crate::ledger::row::{
-    BatchFact, ConversationFact, ConversationState, Fact, RecordingFact, RecordingState, Row, RowKey, Stage, Work,
+    BatchFact, ConversationFact, ConversationState, Fact, RecordingFact, RecordingState, Row, Stage, Work,
 };
 use jiff::Timestamp;
 

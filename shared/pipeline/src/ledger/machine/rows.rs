@@ -4,8 +4,9 @@ use super::{MOST_LOOKS, MOST_RESUBMISSIONS, RECENT};
 use crate::day::Day;
 use crate::facts::Intake;
 use crate::facts::NewConversation;
+use crate::ledger::RowKey;
 use crate::ledger::row::{
-    ConversationFact, ConversationState, DayFact, DayState, Fact, HolderId, Outcome, Row, RowKey, Stage, Work,
+    ConversationFact, ConversationState, DayFact, DayState, Fact, HolderId, Outcome, Row, Stage, Work,
 };
 use crate::reason::Reason;
 use jiff::Timestamp;

@@ -5,10 +5,11 @@ use super::family::{conversation_of, merged, recording_state, recordings};
 use super::words::{Look, Next, ParkedRecording, Settlement};
 use super::{MOST_LOSSES, SAFETY, voicemails};
 use crate::ids::ConversationId;
+use crate::ledger::RowKey;
 use crate::ledger::Settled;
 use crate::ledger::row::{
     BatchFact, ConversationFact, ConversationState, DayFact, DayState, Fact, Outcome, RecordingFact, RecordingState,
-    Row, RowKey, Stage, StoredObject, Work,
+    Row, Stage, StoredObject, Work,
 };
 use crate::reason::Reason;
 use jiff::Timestamp;

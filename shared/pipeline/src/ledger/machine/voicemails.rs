@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::mending::Narrowing;
 use super::words::Settlement;
-use crate::ledger::row::{Fact, Row, RowKey, Stage, Work};
+use crate::ledger::RowKey;
+use crate::ledger::row::{Fact, Row, Stage, Work};
 use crate::ledger::voicemail::{
     Carried, FoundVoicemail, Leg, Notice, NoticeFact, NoticeState, VoicemailFact, VoicemailState,
 };
