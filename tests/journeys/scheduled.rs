@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use callvault_simulator::{Options, Profile};
+use callvault_tests::binary::Running;
 use callvault_tests::binary::scene::{Scene, days_ago, quick};
 use serde_json::Value;
 
@@ -11,19 +12,40 @@ fn scene(days: u32, options: Options) -> Scene {
     Scene::new(Options { first_day: days_ago(i64::from(days)), days, ..options })
 }
 
-/// Waits until every one of the scene's days is closed.
-fn wait_until_closed(scene: &Scene) {
+/// The scene's days, as `status` shows them; none before there is a ledger.
+fn days(scene: &Scene) -> Vec<Value> {
+    let status = scene.command(&["status", "--json"]).run();
+    let days = (status.code == Some(0)).then(|| status.json()["days"].clone());
+    days.as_ref().and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+fn are_closed(scene: &Scene, days: &[Value]) -> bool {
+    days.iter().filter(|day| day["state"] == "closed").count() == scene.days().len()
+}
+
+fn stored(days: &[Value]) -> u64 {
+    days.iter().filter_map(|day| day["stored"].as_u64()).sum()
+}
+
+/// Waits until the days are as wanted. Who waits too long fails.
+fn wait_until(scene: &Scene, wanted: impl Fn(&[Value]) -> bool) {
     let begun = Instant::now();
     loop {
-        let status = scene.command(&["status", "--json"]).run();
-        let days = if status.code == Some(0) { status.json()["days"].clone() } else { Value::Null };
-        let closed = days.as_array().into_iter().flatten().filter(|day| day["state"] == "closed").count();
-        if closed == scene.days().len() {
+        let days = days(scene);
+        if wanted(&days) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(400), "not closed: {days}");
-        std::thread::sleep(Duration::from_millis(200));
+        assert!(begun.elapsed() < Duration::from_secs(400), "it does not come about: {days:?}");
+        std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits until every day is closed, has it stopped, and compares.
+fn ends_well(scene: &Scene, run: Running) {
+    wait_until(scene, |days| are_closed(scene, days));
+    run.signal("TERM");
+    run.wait().expect_code(0);
+    scene.equals_truth();
 }
 
 #[test]
@@ -32,33 +54,27 @@ fn every_day_since_the_last_closed_one_though_it_is_killed() {
     let first = scene.days()[0].to_string();
     let exported = scene.command(&["export", "--from", &first, "--to", &first, "--json"]).run();
     assert!(exported.code.is_some_and(|code| code < 2), "{exported:?}");
-    for _ in 0..3 {
+    for kill in 0..3 {
+        let before = stored(&days(&scene));
         let run = scene.command(&["run"]).start();
         assert!(run.first_line().contains("exporting days"));
-        std::thread::sleep(Duration::from_millis(1_500));
+        // Each does something, and is killed in the middle of it.
+        wait_until(&scene, |days| stored(days) > before || are_closed(&scene, days));
         run.kill();
+        assert!(kill > 0 || !are_closed(&scene, &days(&scene)), "it was over before it was killed");
     }
-    let run = scene.command(&["run"]).start();
-    wait_until_closed(&scene);
-    run.signal("TERM");
-    run.wait().expect_code(0);
-    scene.equals_truth();
+    ends_well(&scene, scene.command(&["run"]).start());
 }
 
 #[test]
-fn told_to_stop_it_stops_at_once_and_the_next_goes_on() {
+fn told_to_stop_it_stops_and_the_next_goes_on() {
     let scene = scene(1, Options { seed: 82, ..quick(120) });
     let run = scene.command(&["run"]).start();
     run.first_line();
     run.signal("INT");
-    let begun = Instant::now();
     run.wait().expect_code(0);
-    assert!(begun.elapsed() < Duration::from_secs(25), "it is given half a minute, and needs none of it");
-    let run = scene.command(&["run"]).start();
-    wait_until_closed(&scene);
-    run.signal("TERM");
-    run.wait().expect_code(0);
-    scene.equals_truth();
+    assert!(!are_closed(&scene, &days(&scene)), "it was over before it was told to stop");
+    ends_well(&scene, scene.command(&["run"]).start());
 }
 
 #[test]
@@ -77,10 +93,7 @@ fn what_the_jobs_api_plans_is_exported_beside_it() {
         post.header("content-type", "application/json").body(window.to_string()).send().await.unwrap().status()
     });
     assert_eq!(asked.as_u16(), 202);
-    wait_until_closed(&scene);
-    serve.signal("TERM");
-    serve.wait().expect_code(0);
-    scene.equals_truth();
+    ends_well(&scene, serve);
 }
 
 #[test]

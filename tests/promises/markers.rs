@@ -4,7 +4,7 @@ use callvault_pipeline::ledger::{DayState, Marker};
 use callvault_pipeline::models::FileState;
 use callvault_pipeline::reconcile::MetadataMode;
 use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
-use callvault_tests::faulty::{Fault, How, Script, When};
+use callvault_tests::faulty::{Script, kills};
 
 use super::world::{Settings, World, at};
 
@@ -101,7 +101,7 @@ fn who_repeats_an_export_at_once_asks_no_more_than_what_is_left_of_it() {
 fn wherever_the_process_dies_of_it_the_marker_goes_before_the_row_comes() {
     // The watch of the world looks after every call; here every call of the second run is the last one once.
     let calls = TestClock::run(async { with_late().await.export(&[DAY]).await.calls() });
-    for fault in each(calls) {
+    for fault in kills(calls) {
         TestClock::run(async {
             let world = with_late().await;
             world.export_through(&[DAY], &Script::of([fault])).await;
@@ -115,7 +115,7 @@ fn wherever_the_process_dies_of_it_the_marker_goes_before_the_row_comes() {
 #[test]
 fn wherever_the_process_dies_of_a_late_recording_it_comes_all_the_same() {
     let calls = TestClock::run(async { with_late_recordings().await.export(&[DAY]).await.calls() });
-    for fault in each(calls) {
+    for fault in kills(calls) {
         TestClock::run(async {
             let world = with_late_recordings().await;
             world.export_through(&[DAY], &Script::of([fault])).await;
@@ -123,15 +123,6 @@ fn wherever_the_process_dies_of_a_late_recording_it_comes_all_the_same() {
             assert_eq!(world.recordings().len(), 3, "{fault:?}");
         });
     }
-}
-
-/// Every call, the last one before and after it was made.
-fn each(calls: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<Fault> {
-    let faults = calls.into_iter().flat_map(|(call, count)| {
-        let numbers = (1..=count).flat_map(|number| [(number, When::Before), (number, When::After)]);
-        numbers.map(move |(number, when)| Fault { call, number, when, how: How::Kill })
-    });
-    faults.collect()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use callvault_pipeline::reason::Reason;
 use callvault_pipeline::redrive::{Narrowing, redrive};
 use callvault_pipeline::verify::DayReport;
 use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
-use callvault_tests::faulty::{Fault, FaultyLedger, How, Script, Stopped, When};
+use callvault_tests::faulty::{FaultyLedger, Script, Stopped, kills};
 
 use super::world::{Settings, World, at, day};
 
@@ -211,19 +211,15 @@ fn wherever_the_mending_dies_it_goes_on() {
             mend(&world, &script).await;
             script.calls()
         });
-        for (call, count) in calls {
-            for number in 1..=count {
-                for when in [When::Before, When::After] {
-                    TestClock::run(async {
-                        let world = exported().await;
-                        differences(&world, which).await;
-                        mend(&world, &Script::of([Fault { call, number, when, how: How::Kill }])).await;
-                        let report = verified(&world).await;
-                        assert!(report.is_ok(), "{which} {call} {number} {when:?}: {:?}", report.findings);
-                        assert_eq!(world.object(CALL).unwrap(), Bytes::from_static(b"bytes"));
-                    });
-                }
-            }
+        for fault in kills(calls) {
+            TestClock::run(async {
+                let world = exported().await;
+                differences(&world, which).await;
+                mend(&world, &Script::of([fault])).await;
+                let report = verified(&world).await;
+                assert!(report.is_ok(), "{which} {fault:?}: {:?}", report.findings);
+                assert_eq!(world.object(CALL).unwrap(), Bytes::from_static(b"bytes"));
+            });
         }
     }
 }
@@ -252,25 +248,21 @@ fn wherever_redrive_dies_it_may_be_repeated_and_the_marker_is_true() {
         redrive(&ledger, &narrowing, world.clock.now()).await.unwrap();
         script.calls()
     });
-    for (call, count) in calls {
-        for number in 1..=count {
-            for when in [When::Before, When::After] {
-                TestClock::run(async {
-                    let world = parked().await;
-                    let script = Script::of([Fault { call, number, when, how: How::Kill }]);
-                    let ledger = FaultyLedger::new(Arc::clone(&world.ledger), script.clone());
-                    let mut work = std::pin::pin!(redrive(&ledger, &narrowing, world.clock.now()));
-                    assert!(matches!(script.run(work.as_mut()).await, Stopped::Killed));
-                    // Somebody works off what is due before it is repeated.
-                    let days = [day(DAY)];
-                    world.process(&Script::quiet()).work(&world, &days).await.unwrap();
-                    redrive(&*world.ledger, &narrowing, world.clock.now()).await.unwrap();
-                    world.process(&Script::quiet()).work(&world, &days).await.unwrap();
-                    assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{call} {number} {when:?}");
-                    assert_eq!(world.json("2026-01-20/_SUCCESS")["counts"]["stored"], 2, "{call} {number} {when:?}");
-                });
-            }
-        }
+    for fault in kills(calls) {
+        TestClock::run(async {
+            let world = parked().await;
+            let script = Script::of([fault]);
+            let ledger = FaultyLedger::new(Arc::clone(&world.ledger), script.clone());
+            let mut work = std::pin::pin!(redrive(&ledger, &narrowing, world.clock.now()));
+            assert!(matches!(script.run(work.as_mut()).await, Stopped::Killed));
+            // Somebody works off what is due before it is repeated.
+            let days = [day(DAY)];
+            world.process(&Script::quiet()).work(&world, &days).await.unwrap();
+            redrive(&*world.ledger, &narrowing, world.clock.now()).await.unwrap();
+            world.process(&Script::quiet()).work(&world, &days).await.unwrap();
+            assert_eq!(world.closed(DAY).await.2, Some(Marker::Success), "{fault:?}");
+            assert_eq!(world.json("2026-01-20/_SUCCESS")["counts"]["stored"], 2, "{fault:?}");
+        });
     }
 }
 

@@ -12,5 +12,5 @@ mod source;
 
 pub use archive::FaultyArchive;
 pub use ledger::{FaultyLedger, PromptLedger};
-pub use script::{Fault, How, Script, Stopped, When};
+pub use script::{Fault, How, Script, Stopped, When, kills};
 pub use source::FaultySource;

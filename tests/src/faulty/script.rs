@@ -44,6 +44,15 @@ pub struct Fault {
     pub how: How,
 }
 
+/// A kill at every one of these calls, before it takes effect and after: one to a run. What [`Script::calls`] counts.
+pub fn kills(calls: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<Fault> {
+    let faults = calls.into_iter().flat_map(|(call, count)| {
+        let numbers = (1..=count).flat_map(|number| [(number, When::Before), (number, When::After)]);
+        numbers.map(move |(number, when)| Fault { call, number, when, how: How::Kill })
+    });
+    faults.collect()
+}
+
 /// How long a call takes: those whose name begins so, by a clock.
 type Slowness = (&'static str, Duration, Arc<dyn Clock>);
 
