@@ -14,6 +14,7 @@ import sys
 
 from template_code import Code
 from template_jobs import the_jobs_api_is_closed
+from template_notify import days_are_told_to_their_topic
 from template_rendered import Rendered, Template, functions, listed, source, statements
 from template_tokens import tokens_are_renewed_and_not_lost
 from template_voicemail import voicemail_is_told_of
@@ -40,8 +41,11 @@ VARIANTS = {
         "VoicemailEventQueueIds": "7b1d6c0a-1111-4222-8333-444455556666",
         "VoicemailQueues": "7b1d6c0a-1111-4222-8333-444455556666",
         "JobsApi": "yes",
+        "NotifyTopicArn": "arn:aws:sns:eu-west-1:123456789012:days",
+        "NotifyUrl": "https://hooks.example.com/x",
     },
     "the jobs API by JWT": {
+        "AlarmEmail": "somebody@example.com",
         "JobsApi": "yes",
         "JobsApiJwtIssuer": "https://issuer.example.com/",
         "JobsApiJwtAudience": "callvault",
@@ -77,7 +81,7 @@ KEPT = {
 }
 LAMBDA_METRICS = {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}
 SEARCH = r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" environment="([\w-]+)"', '\w+', \d+\)"""
-STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail"}
+STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail", "notify"}
 # Functions that are there only where voicemail is on.
 OF_VOICEMAIL = {"move-voicemail", "rotate-token"}
 # And where the jobs API is.
@@ -134,6 +138,8 @@ def actions_are_called(stack, code):
         optional.add("s3:PutObjectTagging")
     if stack.parameters["ObjectLockDays"] == "0":
         optional.add("s3:PutObjectRetention")
+    if not stack.parameters["NotifyTopicArn"]:
+        optional.add("sns:Publish")
     called = code.calls()
     for name, (resource, function) in functions(stack).items():
         if name not in code.functions:
@@ -460,6 +466,7 @@ CHECKS = [
     voicemail_is_told_of,
     tokens_are_renewed_and_not_lost,
     the_jobs_api_is_closed,
+    days_are_told_to_their_topic,
     nothing_is_reserved_by_default,
     what_is_kept_stays,
     the_table_is_the_ledgers,

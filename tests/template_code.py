@@ -32,7 +32,12 @@ BY_ANOTHER_NAME = {
     "dynamodb:BatchWriteItem": {"dynamodb:BatchWriteItem"},
 }
 
-ADAPTERS = {"dynamodb": "shared/aws/src/dynamodb*", "s3": "shared/aws/src/s3*", "secretsmanager": "shared/aws/src/secrets*"}
+ADAPTERS = {
+    "dynamodb": "shared/aws/src/dynamodb*",
+    "s3": "shared/aws/src/s3*",
+    "secretsmanager": "shared/aws/src/secrets*",
+    "sns": "shared/aws/src/topic.rs",
+}
 
 
 class Code:
@@ -89,7 +94,7 @@ class Code:
         actions = set()
         for service, pattern in ADAPTERS.items():
             text = "".join(path.read_text() for path in self._files(pattern))
-            for call in re.findall(r"\.(query|scan|[a-z0-9]+(?:_[a-z0-9]+)+)\(\s*\)", text):
+            for call in re.findall(r"\.(query|scan|publish|[a-z0-9]+(?:_[a-z0-9]+)+)\(\s*\)", text):
                 name = f"{service}:{''.join(word.capitalize() for word in call.split('_'))}"
                 actions |= BY_ANOTHER_NAME.get(name, {name})
         return actions

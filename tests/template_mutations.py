@@ -103,6 +103,11 @@ MUTATIONS = [
     ("          VOICEMAIL_QUEUES: !Ref VoicemailQueues\n", "", "reads VOICEMAIL_QUEUES, which the template does not set"),
     ("[!Ref LedgerAccess, !Ref VoicemailSignIn,", "[!Ref LedgerAccess,", "calls secretsmanager:GetSecretValue"),
     ("Value: !Ref MoveVoicemail }]", "Value: !Ref CloseDays }]", "nobody watches the errors of move-voicemail"),
+    # notifications
+    ("Action: sns:Publish, Resource: !Ref NotifyTopicArn", "Action: sns:Publish, Resource: !Ref Alarms", "may publish to another topic"),
+    ("          EMAILS: !Ref NotifyEmails\n", "", "reads EMAILS, which the template does not set"),
+    ("                  - TellsTopic\n", "                  - Mails\n", "sns:Publish"),
+    ("    NoEcho: true\n", "", "NotifyUrl is shown"),
     # the jobs API
     ("AuthorizationType: !If [WithJobsApiJwt, JWT, AWS_IAM]", "AuthorizationType: NONE", "lets in whoever asks"),
     ("!If [WithJobsApiJwt, JWT, AWS_IAM]", "!If [WithJobsApi, AWS_IAM, AWS_IAM]", "lets in whoever asks"),

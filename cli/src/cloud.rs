@@ -16,7 +16,8 @@ fn needs_aws(settings: &Settings) -> Option<&'static str> {
     match (&settings.ledger, &settings.archive) {
         (LedgerPlace::DynamoDb(_), _) => Some("LEDGER=dynamodb:..."),
         (_, ArchivePlace::S3(_)) => Some("ARCHIVE=s3://..."),
-        _ => settings.source.as_ref().is_some_and(secret).then_some("GENESYS_SECRET_ID"),
+        _ if settings.source.as_ref().is_some_and(secret) => Some("GENESYS_SECRET_ID"),
+        _ => settings.notifications.topic.as_ref().map(|_| "NOTIFY_TOPIC_ARN"),
     }
 }
 
@@ -35,6 +36,7 @@ mod with_aws {
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
+    use callvault_pipeline::notification::Announcer;
     use secrecy::SecretString;
 
     use crate::failure::Failure;
@@ -104,6 +106,10 @@ mod with_aws {
             Ok(Arc::new(archive))
         }
 
+        pub(crate) fn topic(&self, arn: &str) -> Result<Arc<dyn Announcer>, Failure> {
+            Ok(Arc::new(aws::topic(self.sdk()?, arn)))
+        }
+
         pub(crate) async fn ledger(
             &self,
             table: &str,
@@ -157,6 +163,7 @@ mod without_aws {
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
     use callvault_pipeline::ledger::Ledger;
+    use callvault_pipeline::notification::Announcer;
     use secrecy::SecretString;
 
     use crate::failure::Failure;
@@ -204,6 +211,10 @@ mod without_aws {
         }
 
         pub(crate) async fn archive(&self, _: &S3Place) -> Result<Arc<dyn Archive>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) fn topic(&self, _: &str) -> Result<Arc<dyn Announcer>, Failure> {
             Err(refused())
         }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callvault_bootstrap::settings::{ArchivePlace, LedgerPlace, Need, OAuthClient, Settings};
+use callvault_bootstrap::webhook::Webhook;
 use callvault_bootstrap::{binding, settings_file, system, wiring};
 use callvault_genesys::http::{ClientOptions, Credentials, GenesysClient};
 use callvault_local::folder::{FolderArchive, file_url};
@@ -13,6 +14,7 @@ use callvault_local::sqlite::SqliteLedger;
 use callvault_pipeline::archive::Archive;
 use callvault_pipeline::jobs::JobReader;
 use callvault_pipeline::ledger::Ledger;
+use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::{House, Uploads};
 
 use crate::cloud::Cloud;
@@ -101,6 +103,7 @@ pub(crate) struct Connected {
     pub(crate) settings: Settings,
     pub(crate) house: House,
     pub(crate) client: GenesysClient,
+    announcers: Vec<Arc<dyn Announcer>>,
 }
 
 impl Connected {
@@ -108,12 +111,13 @@ impl Connected {
     pub(crate) async fn open(settings: Settings) -> Result<Self, Failure> {
         let Opened { settings, house, cloud } = Opened::open(settings).await?;
         let client = client(&settings, &cloud).await?;
-        Ok(Self { settings, house, client })
+        let announcers = announcers(&settings, &cloud)?;
+        Ok(Self { settings, house, client, announcers })
     }
 
     /// The stages over it.
     pub(crate) fn stages(&self) -> Stages {
-        let Self { settings, house, client } = self;
+        let Self { settings, house, client, announcers } = self;
         let source = || Arc::new(client.clone());
         let reader = Arc::new(JobReader::new(source(), Arc::clone(&house.ledger), Arc::clone(&house.clock)));
         Stages {
@@ -122,9 +126,23 @@ impl Connected {
             poll: wiring::poll(settings, house, Arc::clone(&reader), Uploads::Here),
             describe: wiring::describe(settings, house, source()),
             upload: wiring::upload(settings, house, source(), reader),
-            close: wiring::close(house, Duration::from_millis(500)),
+            close: wiring::close(settings, house, Duration::from_millis(500)),
+            notify: wiring::notify(settings, house, announcers.clone()),
         }
     }
+}
+
+/// Whoever the settings want to be told of closed days.
+fn announcers(settings: &Settings, cloud: &Cloud) -> Result<Vec<Arc<dyn Announcer>>, Failure> {
+    let mut all: Vec<Arc<dyn Announcer>> = Vec::new();
+    if let Some(url) = &settings.notifications.webhook {
+        let webhook = Webhook::new(url.clone()).map_err(|error| Failure::usage(error.to_string()))?;
+        all.push(Arc::new(webhook));
+    }
+    if let Some(arn) = &settings.notifications.topic {
+        all.push(cloud.topic(arn)?);
+    }
+    Ok(all)
 }
 
 fn house(settings: &Settings, ledger: Arc<dyn Ledger>, archive: Arc<dyn Archive>) -> House {

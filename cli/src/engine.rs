@@ -3,6 +3,7 @@
 //! Each loop runs its stage; when there was nothing to do it waits until something is due or another stage has done
 //! something. A fault in one loop ends them all. Must never decide what a stage does.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ledger::{DayState, Fact, Ledger, Stage};
-use callvault_pipeline::stages::{Close, Describe, Fault, Poll, Query, Report, Submit, Upload};
+use callvault_pipeline::stages::{Close, Describe, Fault, Notify as Tell, Poll, Query, Report, Submit, Upload};
 use tokio::sync::Notify;
 
 use crate::progress::Progress;
@@ -26,6 +27,7 @@ pub(crate) struct Stages {
     pub(crate) describe: Describe,
     pub(crate) upload: Upload,
     pub(crate) close: Close,
+    pub(crate) notify: Tell,
 }
 
 struct Loops<'a> {
@@ -41,22 +43,33 @@ struct Loops<'a> {
 /// The first [`Fault`] of any stage.
 pub(crate) async fn run_until_closed(stages: &Stages, days: &[Day], progress: &Progress) -> Result<(), Fault> {
     let loops = Loops::of(stages, progress);
-    tokio::select! {
-        fault = loops.all_but_close(stages) => fault.map(|never| match never {}),
-        closed = loops.close_until(&stages.close, days) => closed,
-    }
+    let work = Box::pin(async {
+        tokio::select! {
+            fault = loops.all_but_close(stages) => fault.map(|never| match never {}),
+            closed = loops.close_until(&stages.close, days) => closed,
+        }
+    });
+    Box::pin(loops.while_telling(&stages.notify, work)).await
 }
 
-/// Runs the stages until one of them cannot go on.
+/// Runs the stages until `until` ends, or one of them cannot go on.
 ///
 /// # Errors
-/// The first [`Fault`] of any stage.
-pub(crate) async fn run(stages: &Stages, progress: &Progress) -> Result<Infallible, Fault> {
+/// The first [`Fault`] of any stage, or that of `until`.
+pub(crate) async fn run(
+    stages: &Stages,
+    progress: &Progress,
+    until: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
     let loops = Loops::of(stages, progress);
-    tokio::select! {
-        fault = loops.all_but_close(stages) => fault,
-        fault = loops.repeat(&[Stage::Close], || stages.close.run()) => fault,
-    }
+    let work = Box::pin(async {
+        tokio::select! {
+            fault = loops.all_but_close(stages) => fault.map(|never| match never {}),
+            fault = loops.repeat(&[Stage::Close], || stages.close.run()) => fault.map(|never| match never {}),
+            ended = until => ended,
+        }
+    });
+    Box::pin(loops.while_telling(&stages.notify, work)).await
 }
 
 impl<'a> Loops<'a> {
@@ -84,6 +97,31 @@ impl<'a> Loops<'a> {
             fault = self.repeat(&[Stage::Describe], || stages.describe.run()) => fault,
             fault = self.repeat(&[Stage::Upload], upload) => fault,
         }
+    }
+
+    /// Does `work`, and tells of closed days beside it. A message that is on its way when the work ends is waited for:
+    /// dropped, nobody would know whether it arrived, and it would be sent again.
+    async fn while_telling(&self, notify: &Tell, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+        let ended = Cell::new(false);
+        let work = async {
+            let worked = work.await;
+            ended.set(true);
+            self.news.notify_waiters();
+            worked
+        };
+        let telling = async {
+            loop {
+                let report = notify.run().await?;
+                self.progress.add(&[Stage::Notify], &report);
+                match (report.told > 0, ended.get()) {
+                    (true, _) => {}
+                    (false, true) => return Ok(()),
+                    (false, false) => self.wait(&[Stage::Notify]).await?,
+                }
+            }
+        };
+        let (worked, told) = tokio::join!(work, telling);
+        worked.and(told)
     }
 
     async fn repeat(

@@ -51,7 +51,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         match args.command {
             Command::Demo(demo) => commands::demo::run(demo).await,
             Command::Export(export) => commands::export::run(export, &global).await,
-            Command::Run => commands::run::run(&global).await,
+            Command::Run => Box::pin(commands::run::run(&global)).await,
             Command::Status(status) => commands::status::run(status, &global).await,
             Command::Where(place) => commands::r#where::run(place, &global).await,
             Command::Login(login) => commands::login::run(login, &global).await,

@@ -113,6 +113,14 @@ impl Ledger for Forgetful {
         self.fresh().counts(day).await
     }
 
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        self.fresh().count_restores(day, wanted, most).await
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        self.fresh().notifications(day).await
+    }
+
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
         self.fresh().outstanding(day).await
     }

@@ -12,3 +12,4 @@ mod secret_file;
 mod secret_versions;
 mod secrets;
 mod sqlite;
+mod topic;

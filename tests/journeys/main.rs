@@ -10,6 +10,7 @@
 //! | `calendars` | days of other zones, long ago, many, and in pieces |
 //! | `choices` | settings that choose what is exported and where it goes |
 //! | `scheduled` | `run` exports every day, whatever stops it |
+//! | `notified` | people are told of closed days, each generation once |
 //! | `verified` | what differs is found, and mended where it can be |
 //! | `secrets` | no secret in anything that is written |
 
@@ -19,6 +20,7 @@ mod again;
 mod calendars;
 mod choices;
 mod killed;
+mod notified;
 mod polite;
 mod scheduled;
 mod secrets;

@@ -8,7 +8,7 @@ use callvault_local::sqlite::SqliteLedger;
 use callvault_pipeline::facts::{Facts, Intake, NewConversation};
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::kind::Kind;
-use callvault_pipeline::ledger::machine::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
+use callvault_pipeline::ledger::machine::{Closing, Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
 use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{
     ConversationState, Counts, Fact, HolderId, Ledger, Listing, Marker, Outcome, RecordingState, Row, RowKey, Stage,
@@ -121,7 +121,7 @@ impl History<'_> {
             }
             (Fact::Day(_), _) => {
                 let manifest = object("manifest", self.now);
-                Settlement::Closed { generation: 1, marker: Marker::Failure, manifest }
+                Settlement::Closed(Box::new(Closing::alone(row.day, 1, Marker::Failure, manifest)))
             }
             (Fact::Batch(_), 1) => Settlement::Running { due, steady: None },
             (Fact::Batch(_), 2) => Settlement::Lost,
@@ -141,7 +141,9 @@ impl History<'_> {
                 Settlement::Parked { reason: Reason::DownloadFailed, detail: "x".to_owned(), objects: Vec::new() }
             }
             (Fact::Recording(_), 2 | 3) => Settlement::Refused { detail: "x".to_owned(), objects: Vec::new() },
-            (Fact::Notice(_) | Fact::Voicemail(_), _) => unreachable!("nobody leaves voicemail here"),
+            (Fact::Notice(_) | Fact::Voicemail(_) | Fact::Notification(_), _) => {
+                unreachable!("nobody leaves voicemail here, and nobody is told")
+            }
             (Fact::Recording(_), _) => Settlement::Stored(vec![object(&row.key.to_string(), self.now)]),
         };
         format!("{:?}", self.ledger.settle(&row.key, row.attempt, settlement, self.now).await)

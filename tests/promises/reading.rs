@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use callvault_pipeline::api::{ApiError, BatchItem, Media, MediaError, Recordings, SignedUrl};
+use callvault_pipeline::api::{ApiError, BatchItem, Media, MediaError, Recordings, Restore, SignedUrl};
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::jobs::JobReader;
@@ -33,6 +33,10 @@ impl Recordings for Slow {
     }
 
     async fn metadata(&self, _: &ConversationId) -> Result<Vec<RecordingMetadata>, ApiError> {
+        panic!("only jobs are read")
+    }
+
+    async fn restore(&self, _: &ConversationId, _: &Restore) -> Result<(), ApiError> {
         panic!("only jobs are read")
     }
 

@@ -37,8 +37,8 @@ fn key(text: &str) -> Key {
     format!("test/{text}").parse().unwrap()
 }
 
-async fn put(world: &World, text: &str, content: &'static [u8]) {
-    world.archive.put_document(&key(text), "", Bytes::from_static(content)).await.unwrap();
+async fn put(world: &World, text: &str, content: impl Into<Bytes>) {
+    world.archive.put_document(&key(text), "", content.into()).await.unwrap();
 }
 
 async fn verified(world: &World) -> DayReport {
@@ -83,7 +83,7 @@ fn a_day_as_it_was_exported_agrees() {
 fn a_sample_reads_so_many_and_compares_the_lengths_of_all() {
     TestClock::run(async {
         let world = exported().await;
-        put(&world, "2026-01-20/call/b_s.ogg", b"longer than it was").await;
+        put(&world, "2026-01-20/call/b_s.ogg", &b"longer than it was"[..]).await;
         let report = world.verify(Some(2), &Script::quiet()).day(day(DAY)).await.unwrap();
         assert_eq!(codes(&report), ["changed-length", "marker-false"]);
         assert_eq!(report.archive.read, 2);
@@ -110,23 +110,23 @@ async fn differences(world: &World, which: usize) -> (&'static [&'static str], b
             (&["missing-object", "marker-false"], true)
         }
         1 => {
-            put(world, CALL, b"byte").await;
+            put(world, CALL, &b"byte"[..]).await;
             (&["changed-length", "marker-false"], true)
         }
         2 => {
-            put(world, CALL, b"bytez").await;
+            put(world, CALL, &b"bytez"[..]).await;
             (&["changed-content", "marker-false"], true)
         }
         3 => {
-            put(world, "2026-01-20/call/x_y.ogg", b"whose").await;
+            put(world, "2026-01-20/call/x_y.ogg", &b"whose"[..]).await;
             (&["extra-object"], false)
         }
         4 => {
-            put(world, "2026-01-20/metadata/a.json", b"{}").await;
+            put(world, "2026-01-20/metadata/a.json", &b"{}"[..]).await;
             (&["changed-length", "marker-false"], true)
         }
         5 => {
-            put(world, MANIFEST, b"edited\n").await;
+            put(world, MANIFEST, &b"edited\n"[..]).await;
             (&["manifest-edited"], true)
         }
         6 => {
@@ -138,11 +138,11 @@ async fn differences(world: &World, which: usize) -> (&'static [&'static str], b
             (&["marker-missing"], true)
         }
         8 => {
-            put(world, SUCCESS, b"{\"day\":\"2026-01-20\"}").await;
+            put(world, SUCCESS, &b"{\"day\":\"2026-01-20\"}"[..]).await;
             (&["marker-disagrees"], true)
         }
         9 => {
-            put(world, "2026-01-20/_FAILURE", b"{}").await;
+            put(world, "2026-01-20/_FAILURE", &b"{}"[..]).await;
             (&["marker-both"], true)
         }
         10 => {
@@ -183,10 +183,46 @@ fn each_difference_has_its_code_and_is_mended_where_it_can_be() {
 }
 
 #[test]
+fn a_chain_that_does_not_hold_is_found_and_not_mended() {
+    let two_days = || async {
+        let world = exported().await;
+        world.export(&["2026-01-21"]).await;
+        let verify = world.verify(None, &Script::quiet());
+        assert_eq!(codes(&verify.day(day("2026-01-21")).await.unwrap()), [""; 0]);
+        world
+    };
+    TestClock::run(async {
+        // The marker of the day before was made anew by hand, with a chain of its own.
+        let world = two_days().await;
+        let mut marker = world.json(SUCCESS);
+        marker["chain"][0]["digest"] = "0".repeat(64).into();
+        put(&world, SUCCESS, marker.to_string()).await;
+        let verify = world.verify(None, &Script::quiet());
+        let report = verify.day(day("2026-01-21")).await.unwrap();
+        assert_eq!(codes(&report), ["chain-broken"]);
+        assert!(!verify.repair(&report).await.unwrap(), "nothing here can be mended");
+        // That day's own comparison finds it too, and its repair ends it.
+        assert_eq!(codes(&verified(&world).await), ["marker-disagrees"]);
+        mend(&world, &Script::quiet()).await;
+        assert_eq!(codes(&verify.day(day("2026-01-21")).await.unwrap()), [""; 0]);
+    });
+    TestClock::run(async {
+        // A manifest of an earlier generation was edited.
+        let world = exported().await;
+        world.source.change(|org| org.conversations.push(call("late")));
+        world.clock.until(at("2026-01-22T06:00:00Z")).await;
+        world.export(&[DAY]).await;
+        assert_eq!(codes(&verified(&world).await), [""; 0]);
+        put(&world, MANIFEST, &b"edited\n"[..]).await;
+        assert_eq!(codes(&verified(&world).await), ["chain-broken"]);
+    });
+}
+
+#[test]
 fn what_is_damaged_is_set_aside_and_not_lost() {
     TestClock::run(async {
         let world = exported().await;
-        put(&world, CALL, b"bytez").await;
+        put(&world, CALL, &b"bytez"[..]).await;
         // The source has it no more: then the damaged one is all there is.
         world.source.change(|org| {
             org.conversations[0].recordings[0].states = vec![(at("2026-01-20T00:00:00Z"), FileState::Deleted)]

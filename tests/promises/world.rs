@@ -16,14 +16,15 @@ use callvault_pipeline::kind::Kind;
 use callvault_pipeline::layout::{Key, Layout, Template};
 use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{DayState, Fact, Ledger, Listing, Marker, Row, Stage};
+use callvault_pipeline::notification::{Announcer, Wording};
 use callvault_pipeline::reconcile::MetadataMode;
 use callvault_pipeline::stages::{
-    Close, Describe, Fault as StageFault, House, LEASE, Late, Poll, Query, Report, Shift, Submit, Upload,
+    Close, Describe, Fault as StageFault, House, LEASE, Late, Notify, Poll, Query, Report, Shift, Submit, Upload,
     UploadOptions, Uploads,
 };
 use callvault_pipeline::verify::{Source, Verify};
 use callvault_tests::fakes::{FakeOrg, FakeSource, TestClock};
-use callvault_tests::faulty::{FaultyArchive, FaultyLedger, FaultySource, Script, Stopped};
+use callvault_tests::faulty::{FaultyAnnouncer, FaultyArchive, FaultyLedger, FaultySource, Script, Stopped};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -43,6 +44,9 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     pub(crate) chat: BodyTypes,
     pub(crate) zone: &'static str,
+    pub(crate) most_restores: u32,
+    /// How long until an unfinished day is looked at again.
+    pub(crate) recheck: Duration,
 }
 
 impl Default for Settings {
@@ -56,6 +60,8 @@ impl Default for Settings {
             concurrency: 2,
             chat: BodyTypes::default(),
             zone: "UTC",
+            most_restores: 0,
+            recheck: Duration::from_secs(15),
         }
     }
 }
@@ -67,6 +73,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) source: FakeSource,
     pub(crate) settings: Settings,
+    announcers: Vec<Arc<dyn Announcer>>,
     watch: Arc<Watch>,
 }
 
@@ -78,6 +85,7 @@ pub(crate) struct Process {
     describe: Describe,
     upload: Upload,
     close: Close,
+    notify: Notify,
 }
 
 pub(crate) fn day(text: &str) -> Day {
@@ -104,7 +112,18 @@ impl World {
             layout: layout(settings.zone),
             seen: Mutex::default(),
         };
-        Self { ledger, archive, clock, source, settings, watch: Arc::new(watch) }
+        Self { ledger, archive, clock, source, settings, announcers: Vec::new(), watch: Arc::new(watch) }
+    }
+
+    /// The same world, in which so many archived recordings of a day may be restored.
+    pub(crate) fn with_most_restores(mut self, most_restores: u32) -> Self {
+        self.settings.most_restores = most_restores;
+        self
+    }
+
+    /// The same world, with somebody to tell.
+    pub(crate) fn with_announcers(self, announcers: Vec<Arc<dyn Announcer>>) -> Self {
+        Self { announcers, ..self }
     }
 
     /// A process that works here. Every one of its calls is followed by a look at what must always be true.
@@ -120,7 +139,7 @@ impl World {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let house = House {
             ledger: Arc::new(FaultyLedger::new(Arc::clone(&self.ledger), script.clone())),
-            archive: Arc::new(FaultyArchive::new(Arc::new(self.archive.clone()), script)),
+            archive: Arc::new(FaultyArchive::new(Arc::new(self.archive.clone()), script.clone())),
             clock: Arc::clone(&clock),
             layout: Arc::new(layout(self.settings.zone)),
             calendar: calendar(self.settings.zone),
@@ -128,7 +147,8 @@ impl World {
             shift,
         };
         let reader = Arc::new(JobReader::new(source.clone(), Arc::clone(&house.ledger), clock));
-        let Settings { mode, kinds, wanted, batch_size, page_size, concurrency, chat, .. } = self.settings.clone();
+        let Settings { mode, kinds, wanted, batch_size, page_size, concurrency, chat, most_restores, .. } =
+            self.settings.clone();
         Process {
             query: Query {
                 house: house.clone(),
@@ -144,10 +164,20 @@ impl World {
                 kinds: kinds.clone(),
                 uploads: Uploads::Here,
             },
-            describe: Describe { house: house.clone(), source: source.clone(), mode, kinds },
+            describe: Describe { house: house.clone(), source: source.clone(), mode, kinds, most_restores },
             upload: Upload { house: house.clone(), source, reader, options: UploadOptions { concurrency, chat } },
-            close: Close { house, recheck: Duration::from_secs(15) },
+            close: Close {
+                house: house.clone(),
+                recheck: self.settings.recheck,
+                announces: !self.announcers.is_empty(),
+            },
+            notify: Notify { house, wording: Arc::new(wording()), org: None, announcers: self.announcers(&script) },
         }
+    }
+
+    fn announcers(&self, script: &Script) -> Vec<Arc<dyn Announcer>> {
+        let faulty = |one: &Arc<dyn Announcer>| Arc::new(FaultyAnnouncer::new(Arc::clone(one), script.clone())) as _;
+        self.announcers.iter().map(faulty).collect()
     }
 
     /// The comparing of days, by a process whose calls fail by script. Nobody watches: here the archive is damaged.
@@ -181,6 +211,7 @@ impl World {
             clock: Arc::clone(&self.clock),
             source: self.source.clone(),
             settings: self.settings.clone(),
+            announcers: self.announcers.clone(),
             watch: Arc::new(watch),
         }
     }
@@ -281,7 +312,7 @@ impl World {
                 let manifest = marker["manifest"].take();
                 let text = objects.get(&manifest["key"].as_str().unwrap().parse().unwrap()).unwrap();
                 assert_eq!(manifest["sha256"], prove(text).sha256, "{key}");
-                (marker["generation"], marker["closedAt"]) = (Value::Null, Value::Null);
+                (marker["generation"], marker["closedAt"], marker["chain"]) = (Value::Null, Value::Null, Value::Null);
                 picture.insert(key.to_string(), marker.to_string());
                 let folder = key.as_str().trim_end_matches(name);
                 picture.insert(format!("{folder}manifest"), lines(text).join("\n"));
@@ -309,7 +340,7 @@ impl Process {
     pub(crate) async fn work(&self, world: &World, days: &[Day]) -> Result<(), StageFault> {
         for _ in 0..MOST_ROUNDS {
             if world.all_closed(days).await {
-                return Ok(());
+                return self.tell().await;
             }
             if !self.round().await?.did_something() && !world.all_closed(days).await {
                 world.wait().await;
@@ -322,6 +353,12 @@ impl Process {
         panic!("not closed after {MOST_ROUNDS} rounds: {states:#?}");
     }
 
+    /// Tells what is due, as far as anybody takes it.
+    pub(crate) async fn tell(&self) -> Result<(), StageFault> {
+        while self.notify.run().await?.told > 0 {}
+        Ok(())
+    }
+
     /// One stage, once.
     pub(crate) async fn stage(&self, stage: Stage) -> Result<Report, StageFault> {
         match stage {
@@ -331,6 +368,7 @@ impl Process {
             Stage::Describe => self.describe.run().await,
             Stage::Upload => self.upload.run().await,
             Stage::Close => self.close.run().await,
+            Stage::Notify => self.notify.run().await,
             // Has a world of its own: see `voicemail`.
             Stage::Voicemail => Ok(Report::default()),
         }
@@ -344,8 +382,14 @@ impl Process {
         report += self.describe.run().await?;
         report += self.upload.run().await?;
         report += self.close.run().await?;
+        report += self.notify.run().await?;
         Ok(report)
     }
+}
+
+fn wording() -> Wording {
+    let title = || "{environment} {day}".parse().unwrap();
+    Wording { title: title(), subject: title(), priority: "p".to_owned(), message: None, to: Vec::new() }
 }
 
 /// Looks, after every call of every process, at what must be true at every moment.

@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod delivery;
 pub mod mending;
+pub mod notifications;
 pub mod numbers;
 pub mod planning;
 pub mod settling;
@@ -51,7 +52,10 @@ macro_rules! ledger_contract {
                     a_closed_day_is_planned_without_what_is_parked;
                 turns: one_at_a_time_has_the_turn, one_of_many_gets_the_turn,
                     a_turn_that_nobody_ends_is_over_by_itself;
-                numbers: counts_are_counted, nothing_is_outstanding_when_all_is_terminal, families_stay_together,
+                notifications: a_new_generation_is_announced_once, nobody_is_told_of_what_was_not_announced,
+                    one_channel_after_the_other_is_told, what_nobody_took_is_given_up,
+                    a_day_and_its_notification_do_not_touch, closings_make_a_chain;
+                numbers: counts_are_counted, restores_are_counted_up_to_the_days_limit, nothing_is_outstanding_when_all_is_terminal, families_stay_together,
                     pages_follow_each_other, only_what_is_parked_is_listed, days_do_not_mix;
                 voicemail: an_event_is_noted_once, another_leg_is_looked_for_too,
                     a_notice_waits_is_found_or_is_given_up, a_direct_one_is_out_of_reach, messages_are_added_once,

@@ -5,11 +5,13 @@
 //! faults changes nothing, so wrapped ports pass the contracts.
 #![expect(clippy::unwrap_used, reason = "a poisoned lock means that a test has failed already")]
 
+mod announcer;
 mod archive;
 mod ledger;
 mod script;
 mod source;
 
+pub use announcer::FaultyAnnouncer;
 pub use archive::FaultyArchive;
 pub use ledger::{FaultyLedger, PromptLedger};
 pub use script::{Fault, How, Script, Stopped, When, kills};

@@ -1,4 +1,4 @@
-//! Stand-ins for AWS: processes that speak its protocols on this machine, without an account.
+//! Stand-ins for AWS and for a webhook: what speaks their protocols on this machine, without an account.
 //!
 //! They come from `tests/requirements.txt`, in the virtual environment that `make test` makes. What a stand-in is more
 //! forgiving about than AWS is never proved by it.
@@ -10,6 +10,7 @@ pub mod s3s;
 pub mod secrets_manager;
 pub mod table;
 pub mod verifying_s3;
+pub mod webhook;
 pub mod wire;
 
 use std::path::PathBuf;

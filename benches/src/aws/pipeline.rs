@@ -90,7 +90,7 @@ impl Pipeline {
     fn last(&self) -> (Upload, Close) {
         let Self { settings, house, client, reader } = self;
         let upload = wiring::upload(settings, house, Arc::clone(client) as _, Arc::clone(reader));
-        (upload, wiring::close(house, Duration::from_secs(60)))
+        (upload, wiring::close(settings, house, Duration::from_secs(60)))
     }
 
     /// Query, submit, poll and describe, once each. Answers whether one of them has something to do yet.

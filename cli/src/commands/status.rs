@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use callvault_bootstrap::settings::Need;
-use callvault_pipeline::ledger::DayStatus;
+use callvault_pipeline::ledger::notification::{Channel, NotificationFact, NotificationState};
 use callvault_pipeline::ledger::voicemail::VoicemailCounts;
+use callvault_pipeline::ledger::{Carried, DayStatus, Fact, Row};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -16,10 +17,38 @@ use crate::screen;
 
 #[derive(Serialize)]
 struct Shown {
-    days: Vec<DayStatus>,
+    days: Vec<ShownDay>,
     /// All voicemail; none where only a day is asked for, or there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     voicemail: Option<VoicemailCounts>,
+}
+
+#[derive(Serialize)]
+struct ShownDay {
+    #[serde(flatten)]
+    day: DayStatus,
+    /// None where nobody was to be told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notifications: Vec<ShownNotification>,
+}
+
+#[derive(Serialize)]
+struct ShownNotification {
+    generation: u32,
+    state: &'static str,
+    told: BTreeMap<Channel, Carried>,
+    tries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl ShownNotification {
+    fn of(row: Row) -> Option<Self> {
+        let (state, tries) = (row.state_word(), row.tries);
+        let Fact::Notification(fact) = row.fact else { return None };
+        let NotificationFact { summary, told, detail, .. } = *fact;
+        Some(Self { generation: summary.generation, state, told, tries, detail })
+    }
 }
 
 pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure> {
@@ -39,7 +68,9 @@ pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure
     let mut shown = Shown { days: Vec::new(), voicemail };
     for row in &rows {
         let counts = ledger.counts(row.day).await?;
-        shown.days.push(DayStatus::of(row, counts));
+        let notifications = ledger.notifications(row.day).await?;
+        let notifications = notifications.into_iter().filter_map(ShownNotification::of).collect();
+        shown.days.push(ShownDay { day: DayStatus::of(row, counts), notifications });
     }
     if args.json {
         screen::json(&shown);
@@ -47,15 +78,25 @@ pub(crate) async fn run(args: Status, given: &Given) -> Result<ExitCode, Failure
         if shown.days.is_empty() {
             screen::line("no days yet");
         }
-        for day in &shown.days {
+        for ShownDay { day, notifications } in &shown.days {
             screen::day(&day.line, &day.counts);
             show_unfinished(day);
+            notifications.iter().for_each(show_untold);
         }
         if let Some(counts) = &shown.voicemail {
             show_voicemail(counts);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A notification that somebody did not get, or not yet.
+fn show_untold(notification: &ShownNotification) {
+    let ShownNotification { generation, state, tries, detail, .. } = notification;
+    if *state != NotificationState::Sent.word() {
+        let why = detail.as_deref().unwrap_or("not tried yet");
+        screen::line(format!("            notification of generation {generation} {state} after {tries} tries: {why}"));
+    }
 }
 
 fn show_voicemail(counts: &VoicemailCounts) {

@@ -88,7 +88,7 @@ async fn compare(
 async fn mend(settings: Settings, days: &[Day], args: &args::Verify) -> Result<Verified, Failure> {
     check_archive(&settings)?;
     let connected = Connected::open(settings).await?;
-    let Connected { settings, house, client } = &connected;
+    let Connected { settings, house, client, .. } = &connected;
     refuse_unfinished(house, args.to)?;
     let verify = wiring::verify(settings, house, Some(client.clone()), args.sample);
     let (mut reports, mut mending) = (Vec::with_capacity(days.len()), Vec::new());

@@ -22,6 +22,7 @@ pub const SETTINGS: &[&str] = &[
     "GENESYS_REGION",
     "GENESYS_SECRET_ID",
     "METADATA",
+    "RESTORE_ARCHIVED",
     "MEDIA_KINDS",
     "S3_KMS_KEY_ID",
     "S3_STORAGE_CLASS",

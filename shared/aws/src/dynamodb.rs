@@ -18,13 +18,15 @@
 //! | `claims` | what is due |
 //! | `jobs` | what spans a batch and its conversations |
 //! | `days` | planning, counting and listing |
+//! | `notifications` | closing a day, and the notification of that |
 //! | `lineage` | which refresh token of a secret was spent |
 //! | `turns` | who reads a batch job |
 //! | `voicemails` | rows about voicemail: adding, finding, counting |
 //! | `binding` | what the ledger was made for; whether the table is one |
 //!
 //! What spans items is written in an order that leaves, wherever it is cut off, only what is done again by itself: a
-//! batch before its conversations, deliveries before the batch is done, parked conversations before their day.
+//! batch before its conversations, deliveries before the batch is done, parked conversations before their day, a notification
+//! before the day is closed that it tells of.
 //!
 //! The indexes are not sharded: an entry moves a few times in a recording's life, and the source's own limits (300
 //! requests a minute, by default) keep that two orders of magnitude below the 1,000 writes a second of a partition.
@@ -41,6 +43,7 @@ mod item;
 mod jobs;
 mod lanes;
 mod lineage;
+mod notifications;
 mod place;
 mod puts;
 mod reopening;
@@ -154,6 +157,10 @@ impl Ledger for DynamoLedger {
         self.add(day, found, now).await
     }
 
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        self.grant_restores(day, wanted, most).await
+    }
+
     async fn claim(
         &self,
         stage: Stage,
@@ -177,6 +184,7 @@ impl Ledger for DynamoLedger {
     ) -> Result<Settled, LedgerError> {
         match (key, &settlement) {
             (RowKey::Batch(job), Settlement::Lost) => self.lose(job, attempt, now).await,
+            (RowKey::Day(day), Settlement::Closed(_)) => self.close(*day, attempt, &settlement, now).await,
             _ => self.settle_claim(key, attempt, &settlement, now).await,
         }
     }
@@ -224,6 +232,10 @@ impl Ledger for DynamoLedger {
 
     async fn counts(&self, day: Day) -> Result<Counts, LedgerError> {
         self.count(day).await
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        self.notifications_of(day).await
     }
 
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {

@@ -6,6 +6,7 @@ use callvault_aws::config::SdkConfig;
 use callvault_aws::dynamodb::DynamoLedger;
 use callvault_aws::s3::{self, S3Archive, S3Options};
 use callvault_aws::secrets::{GenesysSecret, SecretError};
+use callvault_aws::topic::Topic;
 use callvault_genesys::http::Credentials;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::LedgerError;
@@ -57,6 +58,11 @@ pub fn archive(sdk: &SdkConfig, place: &S3Place, clock: Arc<dyn Clock>) -> S3Arc
         ..S3Options::default()
     };
     S3Archive::new(sdk, &place.bucket, &place.prefix, options, clock)
+}
+
+/// The topic that is told of closed days. Sends nothing.
+pub fn topic(sdk: &SdkConfig, arn: &str) -> Topic {
+    Topic::new(sdk, arn)
 }
 
 /// The credentials in a secret.

@@ -7,6 +7,7 @@
 //! | [`system`] | the real clock and real chance, the only ones |
 //! | [`logging`] | log lines on stderr |
 //! | [`binding`] | what a ledger is bound to |
+//! | [`webhook`] | the webhook that is told of closed days |
 //! | [`wiring`] | settings into stages |
 //! | `aws` (feature `aws`) | settings into the adapters for AWS |
 //! | `lambda` (feature `lambda`) | the Lambda runtime around a function: events, deadlines, errors, logs |
@@ -23,4 +24,5 @@ pub mod metrics;
 pub mod settings;
 pub mod settings_file;
 pub mod system;
+pub mod webhook;
 pub mod wiring;

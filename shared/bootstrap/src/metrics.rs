@@ -177,7 +177,7 @@ fn counts(measured: &Measured<'_>) -> Vec<(&'static str, &'static str, u64)> {
     for stage in measured.stages {
         match stage {
             Stage::Query => counts.push((CONVERSATIONS_FOUND, "Count", report.found)),
-            Stage::Poll => {}
+            Stage::Poll | Stage::Notify => {}
             Stage::Submit | Stage::Describe => counts.push((PARKED, "Count", report.parked)),
             Stage::Voicemail => counts.extend([
                 (VOICEMAILS_STORED, "Count", report.stored),

@@ -2,6 +2,7 @@
 //!
 //! The lookup is a parameter, so that nothing here touches the process's environment and tests need not either.
 
+mod notifications;
 mod places;
 mod reader;
 mod voicemail;
@@ -18,6 +19,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+pub use notifications::NotificationSettings;
 pub use places::{ArchivePlace, LedgerPlace, LockMode, ObjectLock, S3Place};
 use reader::Reader;
 pub use voicemail::{SecretPlace, VoicemailSettings};
@@ -60,11 +62,18 @@ pub const NAMES: &[&str] = &[
     "MARK_READ_AFTER_UPLOAD",
     "DELETE_AFTER_UPLOAD",
     "JOBS_TOKEN",
+    "NOTIFY_URL",
+    "NOTIFY_TOPIC_ARN",
+    "NOTIFY_TITLE",
+    "NOTIFY_SUBJECT",
+    "NOTIFY_PRIORITY",
+    "EMAILS",
+    "EMAIL_MESSAGE",
+    "RESTORE_ARCHIVED",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
-pub const PLANNED: &[&str] =
-    &["NOTIFY_URL", "EMAILS", "EMAIL_MESSAGE", "NOTIFY_TOPIC_ARN", "WEBHOOK_SECRET", "CALLS_TOKEN", "RESTORE_ARCHIVED"];
+pub const PLANNED: &[&str] = &["WEBHOOK_SECRET", "CALLS_TOKEN"];
 
 /// An org of Genesys Cloud and how to sign in to it.
 #[derive(Debug, Clone)]
@@ -124,6 +133,10 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Voicemail.
     pub voicemail: VoicemailSettings,
+    /// How many archived recordings of a day are restored at the source, at most.
+    pub most_restores: u32,
+    /// Who is told of closed days.
+    pub notifications: NotificationSettings,
     /// What whoever uses the jobs API of `callvault serve` proves to be allowed with; none switches it off.
     pub jobs_token: Option<SecretString>,
 }
@@ -184,6 +197,8 @@ impl Settings {
             upload_concurrency: read.number("UPLOAD_CONCURRENCY", 1, 256, 8),
             schedule: schedule(&mut read),
             voicemail: voicemail::read(&mut read, need),
+            most_restores: read.number("RESTORE_ARCHIVED", 0, 1_000_000, 0) as u32,
+            notifications: notifications::read(&mut read),
             jobs_token: read.token("JOBS_TOKEN"),
         };
         read.finish(settings)
@@ -363,6 +378,14 @@ mod tests {
                 ("MARK_READ_AFTER_UPLOAD", "perhaps"),
                 ("DELETE_AFTER_UPLOAD", "sometimes"),
                 ("JOBS_TOKEN", "planted"),
+                ("NOTIFY_URL", "planted"),
+                ("NOTIFY_TOPIC_ARN", "days"),
+                ("NOTIFY_TITLE", "{x}"),
+                ("NOTIFY_SUBJECT", "of {x}"),
+                ("NOTIFY_PRIORITY", "a\nb"),
+                ("EMAILS", "nobody"),
+                ("EMAIL_MESSAGE", "{x}"),
+                ("RESTORE_ARCHIVED", "yes"),
             ],
         )
         .unwrap_err();

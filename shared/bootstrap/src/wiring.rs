@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use callvault_pipeline::api::{Conversations, Recordings, Voicemails};
 use callvault_pipeline::jobs::JobReader;
+use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::{
-    Close, Describe, House, Late, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail, VoicemailOptions,
+    Close, Describe, House, Late, Notify, Poll, Query, Submit, Upload, UploadOptions, Uploads, Voicemail,
+    VoicemailOptions,
 };
 use callvault_pipeline::verify::{Source, Verify};
 
@@ -35,7 +37,8 @@ pub fn poll(settings: &Settings, house: &House, reader: Arc<JobReader>, uploads:
 
 /// The describe stage.
 pub fn describe(settings: &Settings, house: &House, source: Arc<dyn Recordings>) -> Describe {
-    Describe { house: house.clone(), source, mode: settings.metadata, kinds: settings.kinds.clone() }
+    let (mode, kinds, most_restores) = (settings.metadata, settings.kinds.clone(), settings.most_restores);
+    Describe { house: house.clone(), source, mode, kinds, most_restores }
 }
 
 /// The upload stage.
@@ -53,8 +56,14 @@ pub fn voicemail(settings: &Settings, house: &House, source: Arc<dyn Voicemails>
 }
 
 /// The close stage; an unfinished day is looked at again after `recheck`.
-pub fn close(house: &House, recheck: Duration) -> Close {
-    Close { house: house.clone(), recheck }
+pub fn close(settings: &Settings, house: &House, recheck: Duration) -> Close {
+    Close { house: house.clone(), recheck, announces: settings.notifications.are_wanted() }
+}
+
+/// The notify stage.
+pub fn notify(settings: &Settings, house: &House, announcers: Vec<Arc<dyn Announcer>>) -> Notify {
+    let (wording, org) = (Arc::new(settings.notifications.wording.clone()), settings.endpoints.clone());
+    Notify { house: house.clone(), wording, org, announcers }
 }
 
 /// The comparing of days; without a `source` that is not asked.

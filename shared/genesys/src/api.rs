@@ -76,11 +76,26 @@ pub struct BatchItem {
     pub recording: Option<RecordingId>,
 }
 
+/// An archived recording that is to be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// Which.
+    pub recording: RecordingId,
+    /// When the platform archives it again.
+    pub archive_again: Timestamp,
+    /// When the platform deletes it, as its metadata says: that stays so.
+    pub delete_date: Option<String>,
+}
+
 /// Recordings: metadata, batch downloads and media.
 #[async_trait]
 pub trait Recordings: Send + Sync {
     /// The metadata of a conversation's recordings; empty when there are none.
     async fn metadata(&self, conversation: &ConversationId) -> Result<Vec<RecordingMetadata>, ApiError>;
+
+    /// Asks for an archived recording to be restored, which takes hours: by a changed `archiveDate`, as the platform wants it.
+    /// Asking again changes nothing but that date.
+    async fn restore(&self, conversation: &ConversationId, restore: &Restore) -> Result<(), ApiError>;
 
     /// Posts a batch request of 1 to 100 items. Not idempotent: after [`ApiError::Unknown`] a job may exist that
     /// nobody knows, which is harmless.

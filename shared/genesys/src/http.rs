@@ -249,6 +249,17 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// between two invocations does not wake up with dead connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(20);
 
+/// A client for what is not Genesys Cloud, under the same rules: TLS is verified, no redirect is followed, nothing is
+/// repeated, and http goes to `loopback` only.
+///
+/// # Errors
+/// [`ClientError`] when there is no TLS to be had.
+pub fn other_client(loopback: bool) -> Result<reqwest::Client, ClientError> {
+    let client = base(loopback, tls::config().map_err(ClientError::Tls)?);
+    let client = if loopback { client.no_proxy() } else { client };
+    client.build().map_err(ClientError::Http)
+}
+
 /// What the clients of the API and of the sign-in have in common. Retries are ours to decide, so the library's own are off.
 fn base(plain: bool, tls: rustls::ClientConfig) -> ClientBuilder {
     reqwest::Client::builder()

@@ -151,9 +151,10 @@ impl Endpoints {
     }
 }
 
-fn is_loopback(host: &Host<String>) -> bool {
+/// Whether a URL's host is this very machine: plain http goes nowhere else.
+pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
-        Host::Domain(name) => name == "localhost",
+        Host::Domain(name) => name.as_ref() == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }

@@ -10,7 +10,7 @@ use callvault_jobs::problem::CODES;
 use callvault_jobs::{CHECK, DOWNLOAD, EARLIEST, Jobs, MOST_BYTES, MOST_DAYS};
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::day::{Calendar, Day};
-use callvault_pipeline::ledger::machine::Settlement;
+use callvault_pipeline::ledger::machine::{Closing, Settlement};
 use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{Fact, Ledger, Marker, Stage, StoredObject};
 use http::{Request, Response, StatusCode};
@@ -83,7 +83,10 @@ impl World {
         let now = Still.now();
         for (stage, settlement) in [
             (Stage::Query, Settlement::Queried),
-            (Stage::Close, Settlement::Closed { generation: 1, marker, manifest: manifest() }),
+            (
+                Stage::Close,
+                Settlement::Closed(Box::new(Closing::alone("2026-01-20".parse().unwrap(), 1, marker, manifest()))),
+            ),
         ] {
             let rows = self.ledger.claim(stage, 9, Duration::from_secs(60), now).await.unwrap();
             let [row] = &rows[..] else { panic!("{} rows are due", rows.len()) };

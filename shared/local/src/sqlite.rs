@@ -116,6 +116,10 @@ impl Ledger for SqliteLedger {
         self.ask(move |table| rows::add_conversations(table, day, &found, now)).await
     }
 
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        self.ask(move |table| rows::count_restores(table, day, wanted, most)).await
+    }
+
     async fn claim(
         &self,
         stage: Stage,
@@ -190,6 +194,10 @@ impl Ledger for SqliteLedger {
 
     async fn counts(&self, day: Day) -> Result<Counts, LedgerError> {
         self.ask(move |table| table.counts(day)).await
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        self.ask(move |table| table.notifications(day)).await
     }
 
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {

@@ -7,10 +7,12 @@
 //!
 //! A refused condition is an answer, never an error. Errors are for ledgers that cannot be reached or written.
 
+pub mod chain;
 mod counts;
 mod key;
 pub mod machine;
 pub mod memory;
+pub mod notification;
 mod outages;
 mod row;
 pub mod rows;
@@ -28,9 +30,10 @@ pub use counts::Counts;
 pub use key::RowKey;
 pub use row::{
     BatchFact, ConversationFact, ConversationState, DayFact, DayState, Fact, HolderId, Marker, Outcome, Parked,
-    RecordingFact, RecordingState, Row, Stage, Steady, StoredObject, Work,
+    RecordingFact, RecordingState, Restores, Row, Stage, Steady, StoredObject, Work,
 };
 pub use summary::{DayLine, DayStatus};
+pub use voicemail::Carried;
 
 use crate::day::Day;
 use crate::facts::NewConversation;
@@ -72,6 +75,10 @@ pub trait Ledger: Send + Sync {
     /// Adds conversations of a day; those that have a row, under this day or one beside it, are left as they are, unless settings left them out and no
     /// longer do. Returns how many were new.
     async fn add_conversations(&self, day: Day, found: &[NewConversation], now: Timestamp) -> Result<u64, LedgerError>;
+
+    /// Has up to `wanted` archived recordings of a day counted as restored, as long as no more than `most` of the day are.
+    /// Answers how many may be.
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError>;
 
     /// Claims up to `limit` rows due for `stage`, longest due first, for `lease`.
     async fn claim(&self, stage: Stage, limit: usize, lease: Duration, now: Timestamp)
@@ -126,6 +133,9 @@ pub trait Ledger: Send + Sync {
 
     /// A day's numbers.
     async fn counts(&self, day: Day) -> Result<Counts, LedgerError>;
+
+    /// The notifications about a day, oldest generation first.
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError>;
 
     /// Whether something of the day is not terminal.
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError>;

@@ -16,6 +16,7 @@
 //! | [`manifest`] | the day's manifest and markers |
 //! | [`estimate`] | what exporting days will take |
 //! | [`jobs`] | reading batch jobs politely, and the URLs they give |
+//! | [`notification`] | telling people of closed days: what is said, and the port |
 //! | [`redrive`] | parked work, opened again |
 //! | [`report`] | how the days stand, for people |
 //! | [`requests`] | how many API requests a day takes |
@@ -38,6 +39,7 @@ pub mod kind;
 pub mod layout;
 pub mod ledger;
 pub mod manifest;
+pub mod notification;
 pub mod reason;
 pub mod reconcile;
 pub mod redrive;

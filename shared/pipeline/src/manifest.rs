@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::day::Day;
 use crate::ids::{BatchJobId, ConversationId, RecordingId};
 use crate::layout::Key;
+use crate::ledger::chain::Link;
 use crate::ledger::{Counts, Fact, Marker, Parked, Row, RowKey, StoredObject};
 
 /// A line of the manifest.
@@ -86,7 +87,9 @@ pub fn parked(row: &Row, family_has_parked_recording: bool) -> Option<Parked> {
         RowKey::Recording(conversation, id) => {
             Some(Parked { conversation: conversation.clone(), recording: Some(id.clone()), reason })
         }
-        RowKey::Day(_) | RowKey::Batch(_) | RowKey::Notice(_) | RowKey::Voicemail(..) => None,
+        RowKey::Day(_) | RowKey::Batch(_) | RowKey::Notice(_) | RowKey::Voicemail(..) | RowKey::Notification(..) => {
+            None
+        }
     }
 }
 
@@ -120,6 +123,8 @@ pub struct MarkerDocument<'a> {
     pub counts: &'a Counts,
     /// What lists every object.
     pub manifest: ManifestReference,
+    /// The day's generations in the chain of manifests ([`crate::ledger::chain`]), oldest first.
+    pub chain: &'a [Link],
     /// Everything that should be in the archive and is not, with its reason.
     pub parked: &'a [Parked],
     /// When it was written.

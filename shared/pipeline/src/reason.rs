@@ -30,6 +30,10 @@ macro_rules! reasons {
 reasons! {
     /// In the source's cold storage.
     Archived = "archived", "restore it at the source, then export the day again";
+    /// In the source's cold storage, and as many of its day were restored as may be.
+    RestoreCapped = "restore-capped", "raise RESTORE_ARCHIVED, then export the day again";
+    /// In the source's cold storage, and the client may not have it restored.
+    RestoreForbidden = "restore-forbidden", "give the client recording:recording:editRetention, then export the day again";
     /// On its way back from cold storage.
     Restoring = "restoring", "export the day again when the restore is done";
     /// Deleted at the source before it could be copied.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::RecordingId;
 use crate::kind::Kind;
@@ -14,6 +14,9 @@ use crate::ledger::machine::{MOST_EMPTY_LOOKS, MOST_LOOKS, MOST_LOSSES, MOST_RES
 use crate::ledger::{ConversationFact, Fact, Outcome, RecordingFact, RecordingState, Row, RowKey};
 use crate::models::{FileState, MediaType, RecordingMetadata};
 use crate::reason::Reason;
+
+/// A restore takes hours (genesys/api.md); what is not there after this is given up.
+const LONGEST_RESTORE: SignedDuration = SignedDuration::from_hours(72);
 
 /// How much is asked about each conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Asked<'a> {
     pub mode: MetadataMode,
     /// Kinds that are exported; empty for all.
     pub kinds: &'a [Kind],
+    /// Whether archived recordings are restored at the source.
+    pub restore: bool,
 }
 
 /// What to do with a conversation whose batch is finished.
@@ -47,7 +52,20 @@ pub enum Decision {
         next: Option<Next>,
         /// How the conversation ends, when all is terminal.
         outcome: Outcome,
+        /// Archived recordings that are to be restored, with [`Next::AwaitRestore`].
+        restore: Vec<Archived>,
     },
+}
+
+/// An archived recording that is to be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archived {
+    /// Which.
+    pub recording: RecordingId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether that was asked for before, and counted.
+    pub again: bool,
 }
 
 /// Whether something about the conversation cannot be explained without its metadata.
@@ -61,9 +79,13 @@ fn is_troubled(fact: &ConversationFact, recordings: &[(&RecordingId, &RecordingF
 /// Whether the metadata that was read says of a recording that the source is not ready with it: only reading it again
 /// shows when that is over.
 fn is_outdated(fact: &ConversationFact, recordings: &[(&RecordingId, &RecordingFact)]) -> bool {
-    let uploading = |metadata: &&RecordingMetadata| metadata.file_state == Some(FileState::Uploading);
+    let changing = |metadata: &&RecordingMetadata| match &metadata.file_state {
+        Some(FileState::Uploading) => true,
+        Some(FileState::Archived | FileState::Restoring) => fact.restores.is_some(),
+        _ => false,
+    };
     let unknown = |metadata: &RecordingMetadata| !recordings.iter().any(|(known, _)| **known == id_of(metadata));
-    fact.metadata.iter().flatten().filter(uploading).any(unknown)
+    fact.metadata.iter().flatten().filter(changing).any(unknown)
 }
 
 /// Decides. `fresh` says that the conversation's metadata was read just now.
@@ -79,7 +101,8 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
     // Analytics saw it recorded, and nothing is there yet: recordings may come later than what tells of them.
     if fact.facts.recorded && listed.is_empty() && recordings.is_empty() && fact.looks < MOST_EMPTY_LOOKS {
         let next = Some(Next::LookAgain { due: now + pause(fact.looks, 3) });
-        return Some(Decision::Go { park: Vec::new(), next, outcome: Outcome::NoRecordings });
+        let (park, restore) = (Vec::new(), Vec::new());
+        return Some(Decision::Go { park, next, outcome: Outcome::NoRecordings, restore });
     }
     let mut steps: Vec<(RecordingId, Kind, Step)> = Vec::new();
     for metadata in listed {
@@ -88,7 +111,10 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
         // Before there was a URL, the kind of a row is a guess; the metadata knows.
         let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
         let kind = delivered.map_or_else(|| kind_of(metadata, &fact.facts.media), |known| known.kind);
-        let step = step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact);
+        let step = match restoring(metadata, known, &id, fact, asked.restore, now) {
+            Some(step) => Some(step),
+            None => step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact),
+        };
         steps.extend(step.map(|step| (id, kind, step)));
     }
     // Delivered with an error or a refused URL, and not on the list.
@@ -127,7 +153,15 @@ enum Step {
     Park(Reason),
     LeaveOut,
     LookAgain,
-    Resubmit { lost: bool },
+    /// In cold storage: to be restored. Whether that was asked for before.
+    Restore {
+        again: bool,
+    },
+    /// On its way back.
+    AwaitRestore,
+    Resubmit {
+        lost: bool,
+    },
 }
 
 fn step_for(
@@ -172,6 +206,44 @@ fn step_for(
     })
 }
 
+/// What to do with a recording in cold storage, where it is to be restored; `None` where it is another's business.
+fn restoring(
+    metadata: &RecordingMetadata,
+    known: Option<&RecordingFact>,
+    id: &RecordingId,
+    fact: &ConversationFact,
+    wanted: bool,
+    now: Timestamp,
+) -> Option<Step> {
+    let archived = match metadata.file_state {
+        Some(FileState::Archived) => true,
+        Some(FileState::Restoring) => false,
+        _ => return None,
+    };
+    let state = known.map(|known| known.state);
+    let is_done = matches!(state, Some(RecordingState::Stored | RecordingState::LeftOut(_) | RecordingState::Pending));
+    if !wanted || is_done || id.is_stand_in() {
+        return None;
+    }
+    let asked = fact.restores.as_ref().is_some_and(|restores| restores.asked.contains(id));
+    // Decided since something of it is restored; whoever opens the conversation again wants it tried again. One that comes
+    // back may still be parked for what kept it away before.
+    if let (Some(RecordingState::Parked(reason)), Some(_), false) = (state, &fact.restores, asked) {
+        return Some(Step::Park(reason));
+    }
+    let since = fact.restores.as_ref().map_or(now, |restores| restores.since);
+    if now.duration_since(since) >= LONGEST_RESTORE {
+        return Some(Step::Park(if archived { Reason::Archived } else { Reason::Restoring }));
+    }
+    Some(if archived { Step::Restore { again: asked } } else { Step::AwaitRestore })
+}
+
+/// The pause before what is restored is looked for again: a quarter of an hour, doubled up to two.
+fn restore_pause(fact: &ConversationFact) -> Duration {
+    let looks = fact.restores.as_ref().map_or(0, |restores| restores.looks);
+    Duration::from_secs(900 << looks.min(3))
+}
+
 fn ask_again(fact: &ConversationFact, otherwise: Reason) -> Step {
     if fact.resubmissions < MOST_RESUBMISSIONS { Step::Resubmit { lost: false } } else { Step::Park(otherwise) }
 }
@@ -194,6 +266,8 @@ fn conclude(
     let resubmit = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { .. }));
     let lost = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { lost: true }));
     let look_again = steps.iter().any(|(_, _, step)| matches!(step, Step::LookAgain));
+    let restore: Vec<Archived> = steps.iter().filter_map(|(id, kind, step)| archived(id, *kind, step)).collect();
+    let restoring = steps.iter().any(|(_, _, step)| matches!(step, Step::Restore { .. } | Step::AwaitRestore));
     let park: Vec<ParkedRecording> = steps
         .into_iter()
         .filter_map(|(recording, kind, step)| match step {
@@ -202,7 +276,7 @@ fn conclude(
                 let state = RecordingState::LeftOut(Reason::OtherKind);
                 Some(ParkedRecording { recording, kind, state })
             }
-            Step::LookAgain | Step::Resubmit { .. } => None,
+            Step::LookAgain | Step::Resubmit { .. } | Step::Restore { .. } | Step::AwaitRestore => None,
         })
         .collect();
     let uploading = recordings.iter().any(|(_, known)| known.state == RecordingState::Pending);
@@ -214,11 +288,20 @@ fn conclude(
     } else if resubmit {
         let round = if lost { 0 } else { fact.resubmissions };
         Some(Next::Resubmit { due: next_round(now + pause(round, 2)), lost })
+    } else if restoring {
+        // Hours: so it comes last.
+        Some(Next::AwaitRestore { due: now + restore_pause(fact), asked: Vec::new() })
     } else {
         None
     };
     let outcome = outcome(recordings, &park);
-    Decision::Go { park, next, outcome }
+    let restore = if matches!(next, Some(Next::AwaitRestore { .. })) { restore } else { Vec::new() };
+    Decision::Go { park, next, outcome, restore }
+}
+
+fn archived(recording: &RecordingId, kind: Kind, step: &Step) -> Option<Archived> {
+    let Step::Restore { again } = step else { return None };
+    Some(Archived { recording: recording.clone(), kind, again: *again })
 }
 
 fn outcome(recordings: &[(&RecordingId, &RecordingFact)], park: &[ParkedRecording]) -> Outcome {

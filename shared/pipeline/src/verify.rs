@@ -7,6 +7,7 @@
 //! | `shelf` | what the archive lists of a day |
 //! | `objects` | every object that the ledger names: there, of its length, of its digest |
 //! | `closing` | manifest and marker |
+//! | `chained` | the chain of manifests |
 //! | `lost` | what the manifest names and the ledger does not |
 //! | `source` | what the source has and the ledger does not |
 //! | `repair` | what is done about it |
@@ -20,6 +21,7 @@
 //!
 //! Comparing never changes anything; only [`Verify::repair`] does.
 
+mod chained;
 mod closing;
 mod finding;
 mod lost;
@@ -161,6 +163,9 @@ impl Verify {
         let mut shelf = self.shelf(day).await?;
         (report.archive.objects, report.archive.bytes) = (shelf.objects(), shelf.bytes());
         let closing = self.closing(day, fact, &mut report).await?;
+        if let Some(fact) = fact {
+            self.chained(day, fact, &mut report).await?;
+        }
         self.objects(day, &mut shelf, &mut report).await?;
         self.lost(day, &closing, &mut shelf, &mut report).await?;
         self.extra(day, &shelf, &mut report).await?;

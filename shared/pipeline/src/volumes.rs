@@ -75,7 +75,7 @@ impl DayVolumes {
                         left_out: is(matches!(recording.state, RecordingState::LeftOut(_))),
                     };
                 }
-                Fact::Day(_) | Fact::Batch(_) | Fact::Notice(_) | Fact::Voicemail(_) => {}
+                Fact::Day(_) | Fact::Batch(_) | Fact::Notice(_) | Fact::Voicemail(_) | Fact::Notification(_) => {}
             }
         }
     }

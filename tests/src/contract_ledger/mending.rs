@@ -1,6 +1,6 @@
 //! What is opened again because somebody asked for it.
 
-use callvault_pipeline::ledger::machine::{Next, Reopening, Settlement};
+use callvault_pipeline::ledger::machine::{Closing, Next, Reopening, Settlement};
 use callvault_pipeline::ledger::{DayState, Ledger, Marker, Outcome, Settled, Stage};
 use callvault_pipeline::reason::Reason;
 
@@ -87,7 +87,7 @@ pub async fn a_closed_day_is_planned_without_what_is_parked(ledger: &dyn Ledger)
     ledger.settled(&claim, Settlement::Queried, 2).await;
     let claim = ledger.claimed_one(Stage::Close, 3).await;
     let manifest = object("manifest-0001.jsonl", 1);
-    let closed = Settlement::Closed { generation: 1, marker: Marker::Failure, manifest };
+    let closed = Settlement::Closed(Box::new(Closing::alone(day(), 1, Marker::Failure, manifest)));
     assert_eq!(ledger.settled(&claim, closed, 3).await, Settled::Done);
     assert!(ledger.reopen_day(day(), t(9)).await.unwrap());
     let row = ledger.day(day()).await.unwrap().unwrap();

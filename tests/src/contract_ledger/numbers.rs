@@ -2,7 +2,7 @@
 
 use callvault_pipeline::facts::Intake;
 use callvault_pipeline::ledger::machine::Settlement;
-use callvault_pipeline::ledger::{Ledger, Listing, Row, RowKey, Stage};
+use callvault_pipeline::ledger::{Ledger, Listing, Row, RowKey, Settled, Stage};
 use callvault_pipeline::reason::Reason;
 
 use super::steps::*;
@@ -27,6 +27,21 @@ async fn some(ledger: &dyn Ledger) {
         };
         ledger.settled(&row, settlement, 12).await;
     }
+}
+
+/// Up to the limit of the day, over everybody who asks; what the day is doing goes on.
+pub async fn restores_are_counted_up_to_the_days_limit(ledger: &dyn Ledger) {
+    assert_eq!(ledger.count_restores(day(), 1, 9).await.unwrap(), 0, "nobody knows that day");
+    ledger.plan_day(day(), t(0)).await.unwrap();
+    let claim = ledger.claimed_one(Stage::Query, 1).await;
+    let counted = [(2, 5), (2, 5), (2, 5), (1, 5), (3, 7), (1, 0)];
+    let mut granted = Vec::new();
+    for (wanted, most) in counted {
+        granted.push(ledger.count_restores(day(), wanted, most).await.unwrap());
+    }
+    assert_eq!(granted, [2, 2, 1, 0, 2, 0]);
+    assert_eq!(ledger.settled(&claim, Settlement::Queried, 2).await, Settled::Done);
+    assert_eq!(ledger.count_restores(day(), 9, 10).await.unwrap(), 3);
 }
 
 /// A conversation that is parked for one of its recordings is counted by that recording.

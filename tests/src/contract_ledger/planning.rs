@@ -2,7 +2,7 @@
 
 use callvault_pipeline::day::Day;
 use callvault_pipeline::facts::Intake;
-use callvault_pipeline::ledger::machine::{MOST_LOOKS, MOST_RESUBMISSIONS, Next, Settlement};
+use callvault_pipeline::ledger::machine::{Closing, MOST_LOOKS, MOST_RESUBMISSIONS, Next, Settlement};
 use callvault_pipeline::ledger::{DayState, Ledger, Listing, Marker, Outcome, RowKey, Settled, Stage};
 use callvault_pipeline::reason::Reason;
 
@@ -68,7 +68,7 @@ async fn closed(ledger: &dyn Ledger, now: i64) {
     ledger.settled(&claim, Settlement::Queried, now).await;
     let claim = ledger.claimed_one(Stage::Close, now).await;
     let manifest = object("manifest-0001.jsonl", 1);
-    let closed = Settlement::Closed { generation: 1, marker: Marker::Failure, manifest };
+    let closed = Settlement::Closed(Box::new(Closing::alone(day(), 1, Marker::Failure, manifest)));
     assert_eq!(ledger.settled(&claim, closed, now).await, Settled::Done);
 }
 

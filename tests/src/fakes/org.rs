@@ -38,6 +38,8 @@ pub struct FakeOrg {
     pub api_away: Option<(Timestamp, Timestamp)>,
     /// The same of the host of media.
     pub media_away: Option<(Timestamp, Timestamp)>,
+    /// Whether the client may not have anything restored.
+    pub restores_forbidden: bool,
     /// Whether the host of media says with `Retry-After` for how long it is away.
     pub says_how_long: bool,
 }
@@ -55,6 +57,7 @@ impl FakeOrg {
             chunk: 7,
             api_away: None,
             media_away: None,
+            restores_forbidden: false,
             says_how_long: false,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use callvault_pipeline::api::{
-    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, SignedUrl, Window,
+    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, Restore, SignedUrl, Window,
 };
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ids::{BatchJobId, ConversationId, HistoryJobId};
@@ -196,6 +196,29 @@ impl Recordings for FakeSource {
                 delete_date: None,
             })
             .collect())
+    }
+
+    async fn restore(&self, conversation: &ConversationId, restore: &Restore) -> Result<(), ApiError> {
+        let operation = "restore an archived recording";
+        self.answers(operation)?;
+        let now = self.clock.now();
+        let mut org = self.org();
+        if org.restores_forbidden {
+            let permission = "recording:recording:editRetention";
+            return Err(ApiError::Forbidden { operation, code: "missing.permissions".to_owned(), permission });
+        }
+        let found = org.conversations.iter_mut().find(|found| found.id == conversation.as_str());
+        let mut recordings = found.into_iter().flat_map(|found| found.recordings.iter_mut());
+        match recordings.find(|one| one.id.as_deref() == Some(restore.recording.as_str())) {
+            // Asked again, it goes on as it is.
+            Some(recording) if recording.state(now) == FileState::Archived => {
+                let (hours, restored) = (SignedDuration::from_hours(4), FileState::Restored);
+                recording.states.extend([(now, FileState::Restoring), (now + hours, restored)]);
+                Ok(())
+            }
+            Some(_) => Ok(()),
+            None => Err(ApiError::NotFound { operation, code: "not.found".to_owned() }),
+        }
     }
 
     async fn submit(&self, items: &[BatchItem]) -> Result<BatchJobId, ApiError> {

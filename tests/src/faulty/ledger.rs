@@ -142,6 +142,14 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
         self.script.call("ledger.counts", error, self.inner.counts(day)).await
     }
 
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        self.script.call("ledger.count_restores", error, self.inner.count_restores(day, wanted, most)).await
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        self.script.call("ledger.notifications", error, self.inner.notifications(day)).await
+    }
+
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
         self.script.call("ledger.outstanding", error, self.inner.outstanding(day)).await
     }
@@ -269,6 +277,14 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
 
     async fn counts(&self, day: Day) -> Result<Counts, LedgerError> {
         at_once(self.0.counts(day))
+    }
+
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        at_once(self.0.count_restores(day, wanted, most))
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        at_once(self.0.notifications(day))
     }
 
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {

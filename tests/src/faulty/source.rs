@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callvault_pipeline::api::{
-    ApiError, BatchItem, ConversationQuery, Conversations, Mailbox, Media, MediaError, Recordings, SignedUrl,
+    ApiError, BatchItem, ConversationQuery, Conversations, Mailbox, Media, MediaError, Recordings, Restore, SignedUrl,
     VoicemailFormat, VoicemailMedia, Voicemails,
 };
 use callvault_pipeline::archive::Body;
@@ -79,6 +79,10 @@ impl<S: Conversations + ?Sized> Conversations for FaultySource<S> {
 impl<S: Recordings + ?Sized> Recordings for FaultySource<S> {
     async fn metadata(&self, conversation: &ConversationId) -> Result<Vec<RecordingMetadata>, ApiError> {
         self.script.call("source.metadata", error, self.inner.metadata(conversation)).await
+    }
+
+    async fn restore(&self, conversation: &ConversationId, restore: &Restore) -> Result<(), ApiError> {
+        self.script.call("source.restore", error, self.inner.restore(conversation, restore)).await
     }
 
     async fn submit(&self, items: &[BatchItem]) -> Result<BatchJobId, ApiError> {

@@ -15,8 +15,8 @@ const LINE: [&str; 9] =
     ["bytes", "contentType", "conversation", "key", "kind", "recording", "sha256", "sourceJob", "storedAt"];
 
 /// Fields of a marker.
-const MARKER: [&str; 9] =
-    ["closedAt", "counts", "day", "environment", "generation", "manifest", "marker", "parked", "timeZone"];
+const MARKER: [&str; 10] =
+    ["chain", "closedAt", "counts", "day", "environment", "generation", "manifest", "marker", "parked", "timeZone"];
 
 /// The folder of a day, with a slash at its end.
 pub(super) fn folder(expected: &Expected, day: &str) -> String {

@@ -29,6 +29,8 @@ fn known(marker: Marker) -> KnownDay {
         queried_at: closed_at,
         compared: None,
         closed_at,
+        restored: 0,
+        chain: Vec::new(),
     };
     KnownDay { fact, counts, lag: Some(SignedDuration::from_hours(28)) }
 }

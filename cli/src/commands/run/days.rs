@@ -58,12 +58,16 @@ impl DaysJob {
         let mut planned_on = None;
         let mut job = Job::new("no days are exported now", &*self.connected.house.clock, stopping.clone());
         while job.goes_on() {
-            let fault = tokio::select! {
-                fault = engine::run(&self.stages, &progress) => fault,
-                fault = self.plan(planning, &mut planned_on) => fault,
-                () = stopping.told() => return,
+            let until = async {
+                tokio::select! {
+                    fault = self.plan(planning, &mut planned_on) => fault.map(|never| match never {}),
+                    () = stopping.told() => Ok(()),
+                }
             };
-            job.pause_after(fault.map(|never| match never {})).await;
+            match engine::run(&self.stages, &progress, until).await {
+                Ok(()) => return,
+                Err(fault) => job.pause_after(Err(fault)).await,
+            }
         }
     }
 

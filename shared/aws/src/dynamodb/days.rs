@@ -62,6 +62,16 @@ impl DynamoLedger {
         Ok(parked)
     }
 
+    pub(super) async fn grant_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        let place = Place::day(day);
+        let granted = self.change(&place, |item| {
+            let Some(row) = item.head() else { return (None, 0) };
+            let (changed, granted) = machine::count_restores(row, wanted, most);
+            (changed.map(|row| item.with(&[row])), granted)
+        });
+        granted.await
+    }
+
     pub(super) async fn planned_days(&self) -> Result<Vec<Row>, LedgerError> {
         let sort = Condition::begins_with(schema::SORT, "day/");
         let ask = Ask { sort: Some(sort), ..Ask::partition(schema::DAYS.to_owned()) };

@@ -196,6 +196,7 @@ impl DynamoLedger {
     async fn place_of(&self, key: &RowKey) -> Result<Option<Place>, LedgerError> {
         match key {
             RowKey::Day(day) => Ok(Some(Place::day(*day))),
+            RowKey::Notification(day, generation) => Ok(Some(Place::notification(*day, *generation))),
             RowKey::Batch(job) => Ok(Some(Place::batch(job))),
             RowKey::Conversation(id) | RowKey::Recording(id, _) => self.find(id).await,
             RowKey::Notice(id) | RowKey::Voicemail(id, _) => Ok(Some(Place::voicemail(id, key))),

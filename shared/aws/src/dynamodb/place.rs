@@ -21,6 +21,11 @@ impl Place {
         Self { pk: schema::DAYS.to_owned(), sk: RowKey::Day(day).to_string() }
     }
 
+    /// What people are told of a generation of a day. An item of its own: it is due while its day is, too.
+    pub(super) fn notification(day: Day, generation: u32) -> Self {
+        Self { pk: schema::DAYS.to_owned(), sk: RowKey::Notification(day, generation).to_string() }
+    }
+
     /// The mark that a day has conversations.
     pub(super) fn known(day: Day) -> Self {
         Self { pk: schema::DAYS.to_owned(), sk: format!("{KNOWN}{day}") }

@@ -74,7 +74,7 @@ pub(super) fn rounded(instant: Timestamp) -> Timestamp {
 /// The day that an item's keys say.
 fn implied_day(place: &Place, head: &RowKey) -> Option<Day> {
     match head {
-        RowKey::Day(day) => Some(*day),
+        RowKey::Day(day) | RowKey::Notification(day, _) => Some(*day),
         _ => place.day_of_family(),
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use callvault_genesys::http::{ClientOptions, Credentials, GenesysClient};
 use callvault_pipeline::archive::Archive;
 use callvault_pipeline::jobs::JobReader;
-use callvault_pipeline::ledger::Ledger;
+use callvault_pipeline::ledger::{Ledger, Stage};
+use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::House;
 
 use super::Function;
@@ -14,6 +15,7 @@ use super::refusal::Refusal;
 use super::source::Source;
 use super::user::User;
 use crate::settings::{ArchivePlace, LedgerPlace, Need, OAuthClient, Settings};
+use crate::webhook::Webhook;
 use crate::{aws, binding, system};
 
 /// A connection that is not there after this is made when it is needed. Lambda ends an init that lasts 10 s.
@@ -31,6 +33,8 @@ pub struct Parts {
     pub reader: Option<Arc<JobReader>>,
     /// Genesys in a user's name; none in functions that do not need one.
     pub user: Option<User>,
+    /// Who is told of closed days; nobody in functions that do not tell.
+    pub announcers: Vec<Arc<dyn Announcer>>,
 }
 
 impl Parts {
@@ -40,7 +44,13 @@ impl Parts {
             JobReader::new(Arc::clone(&source.recordings), Arc::clone(&house.ledger), Arc::clone(&house.clock))
         };
         let reader = source.as_ref().map(|source| Arc::new(reader(source)));
-        Self { settings, house, source, reader, user: None }
+        Self { settings, house, source, reader, user: None, announcers: Vec::new() }
+    }
+
+    /// The same, with somebody to tell.
+    #[must_use]
+    pub fn with_announcers(self, announcers: Vec<Arc<dyn Announcer>>) -> Self {
+        Self { announcers, ..self }
     }
 
     /// The same, in a user's name.
@@ -96,7 +106,11 @@ impl Parts {
             chance: system::chance(),
             shift: None,
         };
-        Ok(Self { user, ..Self::new(settings, house, client.map(Source::of)) })
+        let announcers = match function.stages.contains(&Stage::Notify) {
+            true => announcers(&settings, &sdk)?,
+            false => Vec::new(),
+        };
+        Ok(Self { user, announcers, ..Self::new(settings, house, client.map(Source::of)) })
     }
 
     /// What is known of jobs.
@@ -106,6 +120,19 @@ impl Parts {
     pub fn reader(&self) -> Result<Arc<JobReader>, Refusal> {
         self.reader.clone().ok_or_else(|| Refusal::settings("this function was set up without Genesys"))
     }
+}
+
+/// Whoever the settings want to be told.
+fn announcers(settings: &Settings, sdk: &callvault_aws::config::SdkConfig) -> Result<Vec<Arc<dyn Announcer>>, Refusal> {
+    let mut all: Vec<Arc<dyn Announcer>> = Vec::new();
+    if let Some(url) = &settings.notifications.webhook {
+        let webhook = Webhook::new(url.clone()).map_err(|error| Refusal::settings(error.to_string()))?;
+        all.push(Arc::new(webhook));
+    }
+    if let Some(arn) = &settings.notifications.topic {
+        all.push(Arc::new(aws::topic(sdk, arn)));
+    }
+    Ok(all)
 }
 
 async fn client(settings: &Settings, sdk: &callvault_aws::config::SdkConfig) -> Result<Option<GenesysClient>, Refusal> {

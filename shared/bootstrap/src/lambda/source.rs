@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use callvault_genesys::http::GenesysClient;
 use callvault_pipeline::api::{
-    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, SignedUrl,
+    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, Restore, SignedUrl,
 };
 use callvault_pipeline::ids::{BatchJobId, ConversationId, HistoryJobId};
 use callvault_pipeline::models::{BatchJob, ConversationPage, HistoryPage, HistoryState, RecordingMetadata};
@@ -92,6 +92,10 @@ impl Conversations for TimedClient {
 impl Recordings for TimedClient {
     async fn metadata(&self, conversation: &ConversationId) -> Result<Vec<RecordingMetadata>, ApiError> {
         self.client().metadata(conversation).await
+    }
+
+    async fn restore(&self, conversation: &ConversationId, restore: &Restore) -> Result<(), ApiError> {
+        self.client().restore(conversation, restore).await
     }
 
     async fn submit(&self, items: &[BatchItem]) -> Result<BatchJobId, ApiError> {

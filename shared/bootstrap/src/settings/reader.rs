@@ -28,9 +28,19 @@ impl<'a> Reader<'a> {
         (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// A text with its blanks at both ends; one of nothing else is not set.
+    pub(super) fn text_with_blanks(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.trim().is_empty())
+    }
+
     pub(super) fn fault(&mut self, name: &str, value: &str, expected: &str) {
         let shown: String = shown(value).chars().take(SHOWN).filter(|c| !c.is_control()).collect();
         self.faults.push(format!("{name} is `{shown}`: expected {expected}"));
+    }
+
+    /// What is wrong with a value that is a secret.
+    pub(super) fn unshown(&mut self, name: &str, expected: &str) {
+        self.faults.push(format!("{name} cannot be used: expected {expected}"));
     }
 
     pub(super) fn missing(&mut self, name: &str, expected: &str) {
@@ -43,7 +53,7 @@ impl<'a> Reader<'a> {
         // What can stand in a header, and is not guessed.
         if text.len() < SHORTEST_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
             let expected = "letters, digits and signs of ASCII without blanks, for instance of `openssl rand -hex 32`";
-            self.faults.push(format!("{name} cannot be used: expected {SHORTEST_TOKEN} or more {expected}"));
+            self.unshown(name, &format!("{SHORTEST_TOKEN} or more {expected}"));
             return None;
         }
         Some(text.into())

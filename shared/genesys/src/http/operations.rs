@@ -14,7 +14,7 @@ use super::answer::{Answer, decode};
 use super::send::{Expected, Operation, Request};
 use super::{GenesysClient, media};
 use crate::api::{
-    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, SignedUrl, Window,
+    ApiError, BatchItem, ConversationQuery, Conversations, Media, MediaError, Recordings, Restore, SignedUrl, Window,
 };
 use crate::ids::{BatchJobId, ConversationId, HistoryJobId};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::models::{BatchJob, ConversationPage, HistoryPage, HistoryState, Recor
 
 const ANALYTICS: &str = "analytics:conversationDetail:view";
 const RECORDING: &str = "recording:recording:view";
+const RETENTION: &str = "recording:recording:editRetention";
 
 pub(super) const fn question(words: &'static str, permission: &'static str) -> Operation {
     Operation { words, permission, repeatable: true, expected: Expected::Json, least_gap: Duration::ZERO }
@@ -35,6 +36,9 @@ static HISTORY_STATE: Operation = question("read the state of a history query", 
 static HISTORY_PAGE: Operation = question("read the results of a history query", ANALYTICS);
 static METADATA: Operation =
     Operation { expected: Expected::JsonNotAccepted, ..question("read recording metadata", RECORDING) };
+/// Repeatable: the second one sets the same date.
+static RESTORE: Operation =
+    Operation { expected: Expected::Nothing, ..question("restore an archived recording", RETENTION) };
 static SUBMIT: Operation = Operation { repeatable: false, ..question("submit a batch of recordings", RECORDING) };
 /// Polls of one job are at least a second apart, the repeated ones too.
 static POLL: Operation =
@@ -156,6 +160,21 @@ impl Recordings for GenesysClient {
         };
         let rows: Option<Vec<Value>> = read(&METADATA, &answer)?;
         Ok(rows.unwrap_or_default().into_iter().filter_map(RecordingMetadata::from_loose).collect())
+    }
+
+    async fn restore(&self, conversation: &ConversationId, restore: &Restore) -> Result<(), ApiError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Retention<'a> {
+            archive_date: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            delete_date: Option<&'a str>,
+        }
+        let Restore { recording, archive_again, delete_date } = restore;
+        let path = ["api", "v2", "conversations", conversation.as_str(), "recordings", recording.as_str()];
+        let archive_date = archive_again.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+        let body = Retention { archive_date, delete_date: delete_date.as_deref() };
+        self.send_json(&RESTORE, Method::PUT, &path, &body).await.map(drop)
     }
 
     async fn submit(&self, items: &[BatchItem]) -> Result<BatchJobId, ApiError> {

@@ -129,6 +129,13 @@ const STEPS: &[&str] = &[
         over INTEGER NOT NULL   -- milliseconds since 1970
     ) STRICT;
 "#,
+    r#"
+    -- Notifications and the chain of manifests: rows and fields that older programs do not read. The number tells them so.
+    CREATE VIEW notifications AS
+        SELECT day, json_extract(fact, '$.summary.generation') AS generation, state, tries,
+               json_extract(fact, '$.told') AS told, json_extract(fact, '$.detail') AS detail
+        FROM facts WHERE kind = 'notification';
+"#,
 ];
 
 /// Brings the file to the newest schema.

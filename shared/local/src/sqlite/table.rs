@@ -94,6 +94,13 @@ impl<'a> Table<'a> {
         self.select(&format!("WHERE {OF_NO_CONVERSATION} AND key >= 'day/' AND key < 'day0' ORDER BY key"), [])
     }
 
+    pub(super) fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        // '0' is the character after '/'.
+        let (first, end) = (format!("notification/{day}/"), format!("notification/{day}0"));
+        let rest = format!("WHERE {OF_NO_CONVERSATION} AND key >= ?1 AND key < ?2 ORDER BY key");
+        self.select(&rest, params![first, end])
+    }
+
     pub(super) fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM facts WHERE day = ?1 AND open = 1)";
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
@@ -236,6 +243,7 @@ impl Rows for Table<'_> {
             // Open for nobody's day.
             Fact::Notice(_) => ("notice", false),
             Fact::Voicemail(_) => ("voicemail", false),
+            Fact::Notification(_) => ("notification", false),
         };
         let fact = serde_json::to_string(&row.fact)
             .map_err(|error| LedgerError::Unreadable { key: row.key.to_string(), detail: error.to_string() })?;

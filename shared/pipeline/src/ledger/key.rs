@@ -24,6 +24,8 @@ pub enum RowKey {
     Notice(ConversationId),
     /// A voicemail message of a conversation.
     Voicemail(ConversationId, VoicemailId),
+    /// The notification about a generation of a day.
+    Notification(Day, u32),
 }
 
 impl RowKey {
@@ -31,7 +33,7 @@ impl RowKey {
     pub fn conversation(&self) -> Option<&ConversationId> {
         match self {
             Self::Conversation(id) | Self::Recording(id, _) => Some(id),
-            Self::Day(_) | Self::Batch(_) | Self::Notice(_) | Self::Voicemail(..) => None,
+            Self::Day(_) | Self::Batch(_) | Self::Notice(_) | Self::Voicemail(..) | Self::Notification(..) => None,
         }
     }
 
@@ -39,7 +41,9 @@ impl RowKey {
     pub fn voicemail_of(&self) -> Option<&ConversationId> {
         match self {
             Self::Notice(id) | Self::Voicemail(id, _) => Some(id),
-            Self::Day(_) | Self::Batch(_) | Self::Conversation(_) | Self::Recording(..) => None,
+            Self::Day(_) | Self::Batch(_) | Self::Conversation(_) | Self::Recording(..) | Self::Notification(..) => {
+                None
+            }
         }
     }
 }
@@ -54,6 +58,8 @@ impl fmt::Display for RowKey {
             Self::Recording(conversation, id) => write!(f, "conversation/{conversation}/{id}"),
             Self::Notice(id) => write!(f, "voicemail/{id}/"),
             Self::Voicemail(conversation, id) => write!(f, "voicemail/{conversation}/{id}"),
+            // Ten digits are the most a generation has: so the texts are in their order.
+            Self::Notification(day, generation) => write!(f, "notification/{day}/{generation:010}"),
         }
     }
 }
@@ -74,6 +80,10 @@ impl FromStr for RowKey {
             ["voicemail", id, ""] => id.parse().map(Self::Notice).map_err(|_| wrong(())),
             ["voicemail", id, message] => match (id.parse(), message.parse()) {
                 (Ok(id), Ok(message)) => Ok(Self::Voicemail(id, message)),
+                _ => Err(wrong(())),
+            },
+            ["notification", day, generation] => match (day.parse(), generation.parse()) {
+                (Ok(day), Ok(generation)) => Ok(Self::Notification(day, generation)),
                 _ => Err(wrong(())),
             },
             _ => Err(wrong(())),

@@ -8,6 +8,7 @@
 //! | `settling` | what a settlement does to a row and its family |
 //! | `mending` | what is done once more because somebody asked for it |
 //! | `family` | a conversation's rows together |
+//! | `notifications` | what a settlement does to a notification |
 //! | `voicemails` | notices and messages: made, met again, settled, opened again |
 //!
 //! Ledgers only load rows, call these functions and write what comes back. What must stay true is stated here once:
@@ -18,6 +19,7 @@
 mod batches;
 mod family;
 mod mending;
+mod notifications;
 mod rows;
 mod settling;
 mod voicemails;
@@ -30,10 +32,10 @@ use jiff::SignedDuration;
 pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
 pub use mending::{Narrowing, Reopening, reopen_day, reopen_family};
-pub use rows::{add, claim, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen};
+pub use rows::{add, claim, count_restores, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen};
 pub use settling::{park_family, settle};
 pub use voicemails::{meet, note, reopen_voicemail};
-pub use words::{Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
+pub use words::{Closing, Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
 
 /// A conversation goes into a batch again at most this often, because something of it was not delivered, before that is
 /// parked.

@@ -104,6 +104,10 @@ impl Ledger for MemoryLedger {
         rows::add_conversations(&mut *self.table(), day, found, now)
     }
 
+    async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+        rows::count_restores(&mut *self.table(), day, wanted, most)
+    }
+
     async fn claim(
         &self,
         stage: Stage,
@@ -186,6 +190,11 @@ impl Ledger for MemoryLedger {
             counts.of_family(family);
         }
         Ok(counts)
+    }
+
+    async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
+        let of_day = |row: &&Row| matches!(row.key, RowKey::Notification(of, _) if of == day);
+        Ok(self.table().0.values().filter(of_day).cloned().collect())
     }
 
     async fn outstanding(&self, day: Day) -> Result<bool, LedgerError> {

@@ -10,7 +10,7 @@ impl Row {
             Fact::Batch(batch) => batch.outages,
             Fact::Conversation(conversation) => conversation.outages,
             Fact::Recording(recording) => recording.outages,
-            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) => 0,
+            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) | Fact::Notification(_) => 0,
         }
     }
 
@@ -19,7 +19,7 @@ impl Row {
             Fact::Batch(batch) => batch.outages = outages,
             Fact::Conversation(conversation) => conversation.outages = outages,
             Fact::Recording(recording) => recording.outages = outages,
-            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) => {}
+            Fact::Day(_) | Fact::Notice(_) | Fact::Voicemail(_) | Fact::Notification(_) => {}
         }
         self
     }

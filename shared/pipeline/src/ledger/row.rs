@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::chain::Link;
 use super::key::RowKey;
+use super::notification::{NotificationFact, NotificationState};
 use super::voicemail::{NoticeFact, VoicemailFact};
 use crate::day::Day;
 use crate::facts::Facts;
@@ -31,12 +33,22 @@ pub enum Stage {
     Close,
     /// Voicemail to be found, copied and settled at the source.
     Voicemail,
+    /// People to be told of closed days.
+    Notify,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 7] =
-        [Self::Query, Self::Submit, Self::Poll, Self::Describe, Self::Upload, Self::Close, Self::Voicemail];
+    pub const ALL: [Self; 8] = [
+        Self::Query,
+        Self::Submit,
+        Self::Poll,
+        Self::Describe,
+        Self::Upload,
+        Self::Close,
+        Self::Voicemail,
+        Self::Notify,
+    ];
 
     /// The stage's word.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +60,7 @@ impl Stage {
             Self::Upload => "upload",
             Self::Close => "close",
             Self::Voicemail => "voicemail",
+            Self::Notify => "notify",
         }
     }
 }
@@ -84,7 +97,7 @@ pub struct Row {
     pub fact: Fact,
 }
 
-/// A fact of one of six kinds.
+/// A fact of one of seven kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "row", rename_all = "lowercase")]
 pub enum Fact {
@@ -100,6 +113,8 @@ pub enum Fact {
     Notice(NoticeFact),
     /// A voicemail message.
     Voicemail(Box<VoicemailFact>),
+    /// A notification about a closed day.
+    Notification(Box<NotificationFact>),
 }
 
 /// Where a day is.
@@ -162,6 +177,12 @@ pub struct DayFact {
     pub compared: Option<RowKey>,
     /// When its marker was written.
     pub closed_at: Option<Timestamp>,
+    /// How many archived recordings of it we had restored.
+    #[serde(default, skip_serializing_if = "super::outages::is_zero")]
+    pub restored: u32,
+    /// Its generations in the chain of manifests, oldest first. Ledgers of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<Link>,
 }
 
 /// An unbroken series of equal counts, for servers that send no status.
@@ -223,6 +244,18 @@ pub enum Outcome {
     Parked(Reason),
 }
 
+/// Archived recordings that come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restores {
+    /// Those that we had restored, or tried to.
+    pub asked: Vec<RecordingId>,
+    /// Since when they are waited for.
+    pub since: Timestamp,
+    /// How often they were looked for.
+    pub looks: u32,
+}
+
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -239,6 +272,9 @@ pub struct ConversationFact {
     pub looks: u32,
     /// An error of the batch about the whole conversation: the source's text, redacted.
     pub batch_error: Option<String>,
+    /// What of it is being restored at the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<Restores>,
     /// Its recordings' metadata, once read.
     pub metadata: Option<Vec<RecordingMetadata>>,
     /// Its metadata object in the archive.
@@ -352,6 +388,7 @@ impl Row {
             Fact::Recording(recording) => recording.state.is_terminal(),
             Fact::Notice(notice) => notice.state.is_terminal(),
             Fact::Voicemail(voicemail) => voicemail.state.is_terminal(),
+            Fact::Notification(notification) => notification.state != NotificationState::Due,
         }
     }
 
@@ -377,6 +414,7 @@ impl Row {
             Fact::Recording(recording) => recording.state.word(),
             Fact::Notice(notice) => notice.state.word(),
             Fact::Voicemail(voicemail) => voicemail.state.word(),
+            Fact::Notification(notification) => notification.state.word(),
         }
     }
 
@@ -390,7 +428,7 @@ impl Row {
             Fact::Recording(recording) => recording.state.reason(),
             Fact::Notice(notice) => notice.state.reason(),
             Fact::Voicemail(voicemail) => voicemail.state.reason(),
-            Fact::Day(_) | Fact::Batch(_) => None,
+            Fact::Day(_) | Fact::Batch(_) | Fact::Notification(_) => None,
         }
     }
 

@@ -56,6 +56,16 @@ pub fn plan_day(rows: &mut impl Rows, day: Day, now: Timestamp) -> Result<Row, L
     Ok(row)
 }
 
+/// [`super::Ledger::count_restores`].
+pub fn count_restores(rows: &mut impl Rows, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
+    let Some(row) = rows.get(&RowKey::Day(day))? else { return Ok(0) };
+    let (changed, granted) = machine::count_restores(&row, wanted, most);
+    if let Some(row) = changed {
+        rows.put(&row)?;
+    }
+    Ok(granted)
+}
+
 /// [`super::Ledger::known`].
 pub fn known(rows: &impl Rows, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
     let mut known = HashSet::new();

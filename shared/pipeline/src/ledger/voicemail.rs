@@ -290,7 +290,9 @@ impl VoicemailCounts {
                     }
                 }
             }
-            Fact::Day(_) | Fact::Batch(_) | Fact::Conversation(_) | Fact::Recording(_) => return,
+            Fact::Day(_) | Fact::Batch(_) | Fact::Conversation(_) | Fact::Recording(_) | Fact::Notification(_) => {
+                return;
+            }
         }
         if let Some(reason) = row.reason() {
             one(&mut self.by_reason, reason.code());

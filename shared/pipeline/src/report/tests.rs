@@ -6,7 +6,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::ledger::machine::Settlement;
+use crate::ledger::machine::{Closing, Settlement};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::{RowKey, StoredObject};
 
@@ -35,7 +35,7 @@ async fn close(ledger: &MemoryLedger, of: Day, marker: Marker, now: Timestamp) {
         };
         let settlement = match stage {
             Stage::Query => Settlement::Queried,
-            _ => Settlement::Closed { generation: 1, marker, manifest },
+            _ => Settlement::Closed(Box::new(Closing::alone(of, 1, marker, manifest))),
         };
         ledger.settle(&row.key, row.attempt, settlement, now).await.unwrap();
     }

@@ -29,8 +29,17 @@ fn schedule(lag_days: u32, skip_weekdays: &[Weekday], rescan_days: &[u32]) -> Sc
 fn row(day: Day, closed: Option<(Marker, Timestamp)>) -> Row {
     let state = if closed.is_some() { DayState::Closed } else { DayState::Open };
     let (marker, queried_at) = (closed.map(|(marker, _)| marker), closed.map(|(_, queried)| queried));
-    let fact =
-        DayFact { state, generation: 1, marker, manifest: None, queried_at, compared: None, closed_at: queried_at };
+    let fact = DayFact {
+        state,
+        generation: 1,
+        marker,
+        manifest: None,
+        queried_at,
+        compared: None,
+        closed_at: queried_at,
+        restored: 0,
+        chain: Vec::new(),
+    };
     Row { key: RowKey::Day(day), day, attempt: 0, tries: 0, work: None, fact: Fact::Day(fact) }
 }
 

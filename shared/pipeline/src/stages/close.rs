@@ -7,18 +7,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::shift::Worked;
 use super::{Fault, House, Report};
 use crate::archive::{ArchiveError, Offer, Proof, Prover, Put, PutError};
 use crate::day::Day;
 use crate::layout::Key;
-use crate::ledger::machine::Settlement;
-use crate::ledger::{DayFact, Fact, Listing, Marker, Parked, Row, RowKey, Settled, Stage, StoredObject};
+use crate::ledger::chain::{self, Link, Previous};
+use crate::ledger::machine::{Closing, Settlement};
+use crate::ledger::notification::Summary;
+use crate::ledger::{Counts, DayFact, Fact, Listing, Marker, Parked, Row, RowKey, Settled, Stage, StoredObject};
 use crate::manifest::{self, ManifestReference, MarkerDocument};
 
 /// Rows read at a time.
 const A_PAGE: usize = 100;
+
+/// Earlier days that are looked at one by one for the link before.
+const A_WEEK: usize = 7;
+
+/// Parked things that a notification names: more are counted there, and named in the marker.
+const MOST_SHOWN: usize = 20;
 
 /// The close stage.
 pub struct Close {
@@ -26,6 +35,8 @@ pub struct Close {
     pub house: House,
     /// How long until an unfinished day is looked at again.
     pub recheck: Duration,
+    /// Whether somebody wants to be told of closed days.
+    pub announces: bool,
 }
 
 impl Close {
@@ -76,18 +87,47 @@ impl Close {
             Some(manifest) if self.still_stands(manifest, &proof).await? => (fact.generation, manifest.clone()),
             _ => self.write_manifest(day, fact, &proof).await?,
         };
+        let link = self.link(day, fact, generation, &manifest.sha256).await?;
         if !self.house.still_ours(row).await? {
             return Ok(None);
         }
-        self.write_marker(day, generation, marker, &manifest, &parked).await?;
-        let (bytes, parked) = (manifest.bytes, parked.len());
-        let closed = self.house.settle(row, Settlement::Closed { generation, marker, manifest }).await?;
+        let counts = self.house.ledger.counts(day).await?;
+        let mut closing = Closing { generation, marker, manifest, link, announce: None };
+        let closed_at = self.house.now();
+        self.write_marker(row, fact, &closing, &counts, &parked, closed_at).await?;
+        closing.announce = self.announces.then(|| summary(&closing, counts, &parked, closed_at));
+        let (bytes, parked) = (closing.manifest.bytes, parked.len());
+        let closed = self.house.settle(row, Settlement::Closed(Box::new(closing))).await?;
         if closed == Settled::Done {
             let word = marker.file_name();
             tracing::info!(%day, generation, parked, manifest.bytes = bytes, "closed {day}: {word}, {parked} parked");
             return Ok(Some(marker));
         }
         Ok(None)
+    }
+
+    /// The generation's link in the chain of manifests: the one that the day has of it already, or one that follows the
+    /// newest of the nearest earlier day.
+    async fn link(&self, day: Day, fact: &DayFact, generation: u32, manifest: &str) -> Result<Link, Fault> {
+        if let Some(link) = fact.chain.iter().find(|link| link.generation == generation) {
+            return Ok(link.clone());
+        }
+        Ok(Link::new(day, generation, manifest, self.newest_before(day).await?))
+    }
+
+    async fn newest_before(&self, day: Day) -> Result<Option<Previous>, Fault> {
+        // Days follow each other as a rule: then the rows of all the others need not be read.
+        let mut earlier = day.previous();
+        for _ in 0..A_WEEK {
+            let Some(before) = earlier else { return Ok(None) };
+            let previous = self.house.ledger.day(before).await?.as_ref().and_then(chain::newest);
+            if previous.is_some() {
+                return Ok(previous);
+            }
+            earlier = before.previous();
+        }
+        let days = self.house.ledger.days().await?;
+        Ok(days.iter().rev().filter(|row| row.day < day).find_map(chain::newest))
     }
 
     /// Whether the manifest of the last generation says what is true now, and is still there.
@@ -143,24 +183,28 @@ impl Close {
 
     async fn write_marker(
         &self,
-        day: Day,
-        generation: u32,
-        marker: Marker,
-        manifest: &StoredObject,
+        row: &Row,
+        fact: &DayFact,
+        closing: &Closing,
+        counts: &Counts,
         parked: &[Parked],
+        closed_at: Timestamp,
     ) -> Result<(), Fault> {
-        let counts = self.house.ledger.counts(day).await?;
-        let StoredObject { key, sha256, bytes, .. } = manifest.clone();
+        let Closing { generation, marker, manifest, link, .. } = closing;
+        let (day, StoredObject { key, sha256, bytes, .. }) = (row.day, manifest.clone());
+        let mut chain = fact.chain.clone();
+        chain.extend((!chain.contains(link)).then(|| link.clone()));
         let document = MarkerDocument {
             day,
-            marker,
-            generation,
+            marker: *marker,
+            generation: *generation,
             time_zone: self.house.calendar.zone_name(),
             environment: self.house.layout.environment(),
-            counts: &counts,
+            counts,
             manifest: ManifestReference { key, sha256, bytes },
+            chain: &chain,
             parked,
-            closed_at: self.house.now(),
+            closed_at,
         };
         let content = marker_text(&document)?;
         self.house.archive.delete(&self.key(day, marker.other().file_name())?).await?;
@@ -188,6 +232,24 @@ impl Close {
 
     fn key(&self, day: Day, name: &str) -> Result<Key, Fault> {
         self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
+    }
+}
+
+/// What people are told of a closing.
+fn summary(closing: &Closing, counts: Counts, parked: &[Parked], closed_at: Timestamp) -> Summary {
+    Summary {
+        generation: closing.generation,
+        marker: closing.marker,
+        closed_at,
+        conversations: counts.conversations,
+        recordings: counts.recordings,
+        stored: counts.stored,
+        bytes: counts.bytes,
+        parked: counts.parked,
+        parked_by_reason: counts.parked_by_reason,
+        some_parked: parked.iter().take(MOST_SHOWN).cloned().collect(),
+        manifest: closing.manifest.key.clone(),
+        chain: closing.link.digest.clone(),
     }
 }
 

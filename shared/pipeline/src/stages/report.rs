@@ -27,6 +27,10 @@ pub struct Report {
     pub days_failed: u64,
     /// Rows given back because time was up.
     pub given_back: u64,
+    /// Notifications that a channel took.
+    pub told: u64,
+    /// Notifications that a channel did not take for so long that it was given up.
+    pub untold: u64,
 }
 
 impl Report {
@@ -55,5 +59,7 @@ impl std::ops::AddAssign for Report {
         self.days_closed += other.days_closed;
         self.days_failed += other.days_failed;
         self.given_back += other.given_back;
+        self.told += other.told;
+        self.untold += other.untold;
     }
 }

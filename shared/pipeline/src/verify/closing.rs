@@ -117,6 +117,7 @@ impl Verify {
                         environment: self.house.layout.environment(),
                         counts: &counts,
                         manifest: ManifestReference { key: named, sha256, bytes },
+                        chain: &fact.chain,
                         parked: &parked,
                         closed_at: fact.closed_at.unwrap_or_default(),
                     };
@@ -130,9 +131,8 @@ impl Verify {
         Ok(closing)
     }
 
-    async fn marker(&self, day: Day, marker: Marker) -> Result<Option<(Key, BytesMut)>, Fault> {
-        let key = self.house.layout.of_day(day, marker.file_name());
-        let key = key.map_err(|error| Fault::Settings(error.to_string()))?;
+    pub(super) async fn marker(&self, day: Day, marker: Marker) -> Result<Option<(Key, BytesMut)>, Fault> {
+        let key = self.of_day(day, marker.file_name())?;
         let Some(mut body) = self.house.archive.read(&key).await? else { return Ok(None) };
         let mut text = BytesMut::new();
         while let Some(bytes) = body.next().await {

@@ -64,6 +64,8 @@ codes! {
     MarkerBoth = "marker-both", "--repair leaves the true one";
     /// `_SUCCESS` stands, and something is parked, missing or changed.
     MarkerFalse = "marker-false", "--repair removes it, and writes it when it is true";
+    /// A link of the chain of manifests does not follow from what it says, or what it follows is another now.
+    ChainBroken = "chain-broken", "a marker, an old manifest or the ledger was changed by hand: verify the day it names, and compare with what was notified";
     /// The marker says something else than the ledger.
     MarkerDisagrees = "marker-disagrees", "--repair writes it anew";
 }

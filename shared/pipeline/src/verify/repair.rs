@@ -37,7 +37,7 @@ struct Broken {
 impl FindingCode {
     /// Whether the stages can do something about it.
     fn can_be_mended(self) -> bool {
-        !matches!(self, Self::ExtraObject | Self::UnreadableObject | Self::SourceNotRead)
+        !matches!(self, Self::ExtraObject | Self::UnreadableObject | Self::SourceNotRead | Self::ChainBroken)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API: what is sent, what is sent again, and what answers become.
 
 use super::*;
-use crate::api::{BatchItem, ConversationQuery, Conversations as _, Recordings as _, Window};
+use crate::api::{BatchItem, ConversationQuery, Conversations as _, Recordings as _, Restore, Window};
 use crate::models::{FileState, Found, HistoryState, JobStatus};
 
 fn query(clock: &Quick) -> ConversationQuery {
@@ -18,6 +18,28 @@ fn items() -> Vec<BatchItem> {
         BatchItem { conversation: "c1".parse().unwrap(), recording: None },
         BatchItem { conversation: "c2".parse().unwrap(), recording: Some("r2".parse().unwrap()) },
     ]
+}
+
+#[tokio::test]
+async fn a_restore_sets_another_date_and_leaves_the_other_one() {
+    let server = serve(|_, _| Reply::json(200, r#"{"id":"r2","fileState":"RESTORING"}"#)).await;
+    let (client, _) = client_of(&server);
+    let restore = |delete_date: Option<&str>| Restore {
+        recording: "r2".parse().unwrap(),
+        archive_again: "2026-02-01T03:04:05.6789Z".parse().unwrap(),
+        delete_date: delete_date.map(str::to_owned),
+    };
+    let conversation = "c1".parse().unwrap();
+    client.restore(&conversation, &restore(None)).await.unwrap();
+    client.restore(&conversation, &restore(Some("2030-01-01T00:00:00.000Z"))).await.unwrap();
+    let heard = server.heard();
+    let sent: Vec<serde_json::Value> =
+        heard.iter().skip(1).map(|heard| serde_json::from_str(&heard.body).unwrap()).collect();
+    let archive_date = "2026-02-01T03:04:05.678Z";
+    assert_eq!(sent[0], serde_json::json!({ "archiveDate": archive_date }));
+    let both = serde_json::json!({ "archiveDate": archive_date, "deleteDate": "2030-01-01T00:00:00.000Z" });
+    assert_eq!(sent[1], both);
+    assert_eq!((heard[1].method.as_str(), heard[1].path.as_str()), ("PUT", "/api/v2/conversations/c1/recordings/r2"));
 }
 
 #[tokio::test]

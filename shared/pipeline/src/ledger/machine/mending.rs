@@ -75,7 +75,7 @@ fn mend(row: &Row, family: &[Row], broken: &[Key], batch: bool, now: Timestamp) 
     let mut fact = fact.clone();
     fact.object = fact.object.take().filter(|object| !broken.contains(&object.key));
     // What the source says now, not then; and the whole patience again.
-    fact.metadata = None;
+    (fact.metadata, fact.restores) = (None, None);
     (fact.resubmissions, fact.losses, fact.looks) = (0, 0, 0);
     let (state, stage) = match batch || !mended.is_empty() {
         true => (ConversationState::Found, Stage::Submit),

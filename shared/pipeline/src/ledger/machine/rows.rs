@@ -52,6 +52,8 @@ pub fn plan(day: Day, existing: Option<&Row>, now: Timestamp) -> Row {
                 queried_at: None,
                 compared: None,
                 closed_at: None,
+                restored: 0,
+                chain: Vec::new(),
             }),
         },
         Some(row) => {
@@ -87,6 +89,14 @@ pub fn is_found_anew(row: &Row, now: Timestamp) -> bool {
     }
 }
 
+/// Counts archived recordings of a day as restored, up to `most` in all: the day's row, if it changes, and how many they are.
+pub fn count_restores(row: &Row, wanted: u32, most: u32) -> (Option<Row>, u32) {
+    let Fact::Day(fact) = &row.fact else { return (None, 0) };
+    let granted = wanted.min(most.saturating_sub(fact.restored));
+    let fact = DayFact { restored: fact.restored.saturating_add(granted), ..fact.clone() };
+    ((granted > 0).then(|| Row { fact: Fact::Day(fact), ..row.clone() }), granted)
+}
+
 /// A parked conversation, due to be looked at once more; `None` for one that is not parked, or that cannot be asked
 /// for.
 pub fn reopen(row: &Row, now: Timestamp) -> Option<Row> {
@@ -100,6 +110,7 @@ pub fn reopen(row: &Row, now: Timestamp) -> Option<Row> {
     fact.looks = MOST_LOOKS;
     fact.resubmissions = MOST_RESUBMISSIONS.saturating_sub(1);
     fact.losses = 0;
+    fact.restores = None;
     // What was never in a batch goes there; the rest is looked at first.
     let never_delivered = reason == Reason::SubmitRefused;
     let (state, stage) = match never_delivered {
@@ -137,6 +148,7 @@ pub fn add(day: Day, new: &NewConversation, now: Timestamp) -> Row {
             batch_error: None,
             metadata: None,
             object: None,
+            restores: None,
             outages: 0,
         })),
     }

@@ -2,14 +2,15 @@
 
 use super::batches;
 use super::family::{conversation_of, merged, recording_state, recordings};
-use super::words::{Look, Next, ParkedRecording, Settlement};
-use super::{MOST_LOSSES, SAFETY, voicemails};
+use super::words::{Closing, Look, Next, ParkedRecording, Settlement};
+use super::{MOST_LOSSES, SAFETY, notifications, voicemails};
 use crate::ids::ConversationId;
 use crate::ledger::RowKey;
 use crate::ledger::Settled;
+use crate::ledger::notification;
 use crate::ledger::row::{
     BatchFact, ConversationFact, ConversationState, DayFact, DayState, Fact, Outcome, RecordingFact, RecordingState,
-    Row, Stage, StoredObject, Work,
+    Restores, Row, Stage, StoredObject, Work,
 };
 use crate::reason::Reason;
 use jiff::Timestamp;
@@ -36,6 +37,7 @@ pub fn settle(row: &Row, attempt: u32, settlement: &Settlement, family: &[Row], 
         (Fact::Recording(fact), settlement) => settle_recording(row, fact, settlement, family, now),
         (Fact::Notice(fact), settlement) => voicemails::settle_notice(row, fact, settlement),
         (Fact::Voicemail(fact), settlement) => voicemails::settle_voicemail(row, fact, settlement, now),
+        (Fact::Notification(fact), settlement) => notifications::settle(row, fact, settlement),
         _ => return (Settled::Stale, Vec::new()),
     };
     // Giving a claim back says nothing about the source; anything else shows that it answers.
@@ -68,17 +70,27 @@ fn settle_day(row: &Row, fact: &DayFact, settlement: &Settlement, now: Timestamp
             fact.compared = Some(last.clone());
             row.work.clone()
         }
-        Settlement::Closed { generation, marker, manifest } => {
-            fact.state = DayState::Closed;
-            fact.generation = *generation;
-            fact.marker = Some(*marker);
-            fact.manifest = Some(manifest.clone());
-            fact.closed_at = Some(now);
-            None
-        }
+        Settlement::Closed(closing) => return close(row, fact, closing, now),
         _ => return Vec::new(),
     };
     vec![Row { tries: 0, work, fact: Fact::Day(fact), ..row.clone() }]
+}
+
+/// A generation that is new is announced with its close: once, however often that is repeated.
+fn close(row: &Row, mut fact: DayFact, closing: &Closing, now: Timestamp) -> Vec<Row> {
+    let Closing { generation, marker, manifest, link, announce } = closing;
+    let announced = announce.as_ref().filter(|_| *generation > fact.generation);
+    let announced = announced.map(|summary| notification::announce(row.day, summary, now));
+    fact.state = DayState::Closed;
+    fact.generation = *generation;
+    fact.marker = Some(*marker);
+    fact.manifest = Some(manifest.clone());
+    fact.closed_at = Some(now);
+    if fact.chain.last().is_none_or(|last| last.generation < link.generation) {
+        fact.chain.push(link.clone());
+    }
+    let day = Row { tries: 0, work: None, fact: Fact::Day(fact), ..row.clone() };
+    std::iter::once(day).chain(announced).collect()
 }
 
 fn look_at(row: &Row, fact: &ConversationFact, look: &Look, family: &[Row], now: Timestamp) -> Vec<Row> {
@@ -99,6 +111,12 @@ fn look_at(row: &Row, fact: &ConversationFact, look: &Look, family: &[Row], now:
         Next::AwaitUploads => due_at(Stage::Describe, now + SAFETY),
         Next::LookAgain { due } => {
             fact.looks += 1;
+            due_at(Stage::Describe, *due)
+        }
+        Next::AwaitRestore { due, asked } => {
+            let restores = fact.restores.get_or_insert_with(|| Restores { asked: Vec::new(), since: now, looks: 0 });
+            restores.looks = restores.looks.saturating_add(1);
+            restores.asked.extend(asked.iter().cloned());
             due_at(Stage::Describe, *due)
         }
         Next::Resubmit { due, lost } => {

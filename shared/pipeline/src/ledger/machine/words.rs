@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::day::Day;
 use crate::ids::ConversationId;
 use crate::ids::RecordingId;
 use crate::kind::Kind;
 use crate::ledger::RowKey;
+use crate::ledger::chain::Link;
+use crate::ledger::notification::{Channel, Summary};
 use crate::ledger::row::{Marker, Outcome, RecordingState, Steady, StoredObject};
 use crate::ledger::voicemail::{Carried, Order};
 use crate::models::RecordingMetadata;
@@ -35,14 +38,7 @@ pub enum Settlement {
     /// A day's settled conversations were compared with the source up to this row. The claim goes on.
     Compared(RowKey),
     /// A day's marker is written.
-    Closed {
-        /// Its generation.
-        generation: u32,
-        /// Which.
-        marker: Marker,
-        /// The manifest it names.
-        manifest: StoredObject,
-    },
+    Closed(Box<Closing>),
     /// A batch is still running.
     Running {
         /// When to read it again.
@@ -110,6 +106,15 @@ pub enum Settlement {
         /// Our words, redacted.
         detail: String,
     },
+    /// A notification: what became of it where it was sent now.
+    Told {
+        /// By channel.
+        told: BTreeMap<Channel, Carried>,
+        /// When it is due again for the channels that are not there; `None` where nobody is left to be told.
+        due: Option<Timestamp>,
+        /// What went wrong: our words, without addresses.
+        detail: Option<String>,
+    },
     /// A recording's URLs are refused, also fresh ones: its conversation must go into a batch again.
     Refused {
         /// Our words.
@@ -117,6 +122,29 @@ pub enum Settlement {
         /// What of it is in the archive all the same.
         objects: Vec<StoredObject>,
     },
+}
+
+/// What a day is closed with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closing {
+    /// Its generation.
+    pub generation: u32,
+    /// Which marker.
+    pub marker: Marker,
+    /// The manifest it names.
+    pub manifest: StoredObject,
+    /// The generation in the chain of manifests; one that the day has already changes nothing.
+    pub link: Link,
+    /// What people are told, where the generation is new; `None` where nobody wants to be told.
+    pub announce: Option<Summary>,
+}
+
+impl Closing {
+    /// A closing that follows no other day's and that nobody is told of.
+    pub fn alone(day: Day, generation: u32, marker: Marker, manifest: StoredObject) -> Self {
+        let link = Link::new(day, generation, &manifest.sha256, None);
+        Self { generation, marker, manifest, link, announce: None }
+    }
 }
 
 /// What looking at a conversation gave.
@@ -150,6 +178,13 @@ pub enum Next {
     LookAgain {
         /// When.
         due: Timestamp,
+    },
+    /// Something comes back from the source's cold storage: look again.
+    AwaitRestore {
+        /// When.
+        due: Timestamp,
+        /// What was asked for now.
+        asked: Vec<RecordingId>,
     },
     /// Into a batch again.
     Resubmit {

@@ -1,0 +1,82 @@
+//! The chain of manifests: whether each link of a day follows from what it says, and whether what it follows is still there.
+
+use serde::Deserialize;
+
+use super::objects::digest;
+use super::{DayReport, Finding, FindingCode, Verify};
+use crate::day::Day;
+use crate::layout::Key;
+use crate::ledger::chain::{Link, Previous};
+use crate::ledger::{DayFact, DayState, Fact, Marker};
+use crate::stages::Fault;
+
+/// As much of a marker as holds its chain.
+#[derive(Deserialize)]
+struct Chained {
+    #[serde(default)]
+    chain: Vec<Link>,
+}
+
+impl Verify {
+    pub(super) async fn chained(&self, day: Day, fact: &DayFact, report: &mut DayReport) -> Result<(), Fault> {
+        for link in &fact.chain {
+            let generation = link.generation;
+            if !link.holds(day) {
+                report.find(FindingCode::ChainBroken, format!("the digest of generation {generation} is not its own"));
+            }
+            if let Some(previous) = &link.previous
+                && !self.has_link(previous).await?
+            {
+                let Previous { day: before, generation: of, .. } = previous;
+                let detail =
+                    format!("generation {generation} follows generation {of} of {before}, and the ledger has another");
+                report.find(FindingCode::ChainBroken, detail);
+            }
+            // That of the newest one is compared with its digest in any case; one that is gone was set aside.
+            let key = self.of_day(day, &format!("manifest-{generation:04}.jsonl"))?;
+            let is_older = fact.manifest.as_ref().is_some_and(|manifest| manifest.key != key);
+            if is_older && digest(&*self.house.archive, &key).await?.is_some_and(|proof| proof.sha256 != link.manifest)
+            {
+                let detail = format!("SHA-256 {} was written in generation {generation}", link.manifest);
+                report.findings.push(Finding::new(FindingCode::ChainBroken, detail).at(&key));
+            }
+        }
+        match fact.chain.last().and_then(|link| link.previous.as_ref()) {
+            Some(previous) => self.marker_before(previous, report).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the ledger has this link.
+    async fn has_link(&self, previous: &Previous) -> Result<bool, Fault> {
+        let row = self.house.ledger.day(previous.day).await?;
+        Ok(row.is_some_and(|row| matches!(&row.fact, Fact::Day(fact) if is_in(previous, &fact.chain))))
+    }
+
+    /// Whether the marker of the day before, where one stands, still names the link that is followed.
+    async fn marker_before(&self, previous: &Previous, report: &mut DayReport) -> Result<(), Fault> {
+        let row = self.house.ledger.day(previous.day).await?;
+        let closed = row.is_some_and(|row| matches!(&row.fact, Fact::Day(fact) if fact.state == DayState::Closed));
+        if !closed {
+            return Ok(());
+        }
+        for marker in [Marker::Success, Marker::Failure] {
+            let Some((key, text)) = self.marker(previous.day, marker).await? else { continue };
+            let chain = serde_json::from_slice::<Chained>(&text).map(|marker| marker.chain).unwrap_or_default();
+            if !is_in(previous, &chain) {
+                let detail =
+                    format!("it does not name the generation {} that {} follows", previous.generation, report.day);
+                report.findings.push(Finding::new(FindingCode::ChainBroken, detail).at(&key));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn of_day(&self, day: Day, name: &str) -> Result<Key, Fault> {
+        self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
+    }
+}
+
+fn is_in(previous: &Previous, chain: &[Link]) -> bool {
+    chain.iter().any(|link| link.generation == previous.generation && link.digest == previous.digest)
+}

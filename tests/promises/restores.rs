@@ -1,0 +1,130 @@
+//! Archived recordings that come back: asked for within the day's limit, waited for in the ledger, exported.
+
+use std::time::Duration;
+
+use callvault_pipeline::clock::Clock;
+use callvault_pipeline::ledger::Marker;
+use callvault_pipeline::models::FileState;
+use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
+use callvault_tests::faulty::{Fault, How, Script, When, kills};
+use jiff::SignedDuration;
+
+use super::world::{Settings, World};
+
+const DAY: &str = "2026-01-20";
+
+fn archived(id: &str) -> FakeRecording {
+    FakeRecording::audio(id, b"back from the cold").in_state(FileState::Archived)
+}
+
+fn call(id: &str, recordings: Vec<FakeRecording>) -> FakeConversation {
+    FakeConversation::call(id, "2026-01-20T12:00:00Z", recordings)
+}
+
+fn world(most_restores: u32, conversations: Vec<FakeConversation>) -> World {
+    // Hours pass: days are looked at less often than elsewhere.
+    let recheck = Duration::from_secs(300);
+    World::new(FakeOrg::of(conversations), Settings { most_restores, recheck, ..Settings::default() })
+}
+
+#[test]
+fn what_is_archived_is_restored_waited_for_and_exported() {
+    TestClock::run(async {
+        let world = world(9, vec![call("a", vec![archived("r"), FakeRecording::audio("s", b"there")])]);
+        let begun = world.clock.now();
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "a/s: stored"]);
+        assert_eq!(world.closed(DAY).await.2, Some(Marker::Success));
+        assert_eq!(script.count("source.restore"), 1, "asked for once");
+        let took = world.clock.now().duration_since(begun);
+        assert!(took >= SignedDuration::from_hours(4) && took < SignedDuration::from_hours(7), "{took}");
+        assert!(
+            script.count("source.metadata") < 12,
+            "it is looked for now and then: {}",
+            script.count("source.metadata")
+        );
+    });
+}
+
+#[test]
+fn without_the_setting_nothing_is_restored() {
+    TestClock::run(async {
+        let world = world(0, vec![call("a", vec![archived("r")])]);
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: parked archived", "a/r: parked archived"]);
+        assert_eq!(script.count("source.restore"), 0);
+    });
+}
+
+#[test]
+fn no_more_of_a_day_are_restored_than_may_be() {
+    TestClock::run(async {
+        let conversations = ["a", "b", "c"].map(|id| call(id, vec![archived("r"), archived("s")]));
+        let world = world(3, conversations.to_vec());
+        let script = world.export(&[DAY]).await;
+        assert_eq!(script.count("source.restore"), 3);
+        let states = world.states(DAY).await;
+        let count = |word: &str| states.iter().filter(|state| state.contains('/') && state.ends_with(word)).count();
+        assert_eq!((count("stored"), count("restore-capped")), (3, 3), "{states:?}");
+        assert_eq!(world.closed(DAY).await.2, Some(Marker::Failure));
+        // Once more, with the same limit: nothing; with a higher one: the rest.
+        let again = world.unseen();
+        assert_eq!(again.export(&[DAY]).await.count("source.restore"), 0);
+        let more = again.with_most_restores(6);
+        assert_eq!(more.export(&[DAY]).await.count("source.restore"), 3);
+        assert_eq!(more.closed(DAY).await.2, Some(Marker::Success));
+    });
+}
+
+#[test]
+fn who_may_not_restore_is_told_which_permission_is_missing() {
+    TestClock::run(async {
+        let world = world(9, vec![call("a", vec![archived("r"), FakeRecording::audio("s", b"there")])]);
+        world.source.change(|org| org.restores_forbidden = true);
+        world.export(&[DAY]).await;
+        let expected = ["a: parked restore-forbidden", "a/r: parked restore-forbidden", "a/s: stored"];
+        assert_eq!(world.states(DAY).await, expected);
+        // With the permission, the next export gets it.
+        world.source.change(|org| org.restores_forbidden = false);
+        world.unseen().export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "a/s: stored"]);
+    });
+}
+
+#[test]
+fn what_others_have_restored_is_waited_for_too_and_not_for_ever() {
+    TestClock::run(async {
+        let restoring = FakeRecording::audio("r", b"bytes").in_state(FileState::Restoring);
+        let world = world(9, vec![call("a", vec![restoring])]);
+        let begun = world.clock.now();
+        let script = world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: parked restoring", "a/r: parked restoring"]);
+        assert!(world.clock.now().duration_since(begun) >= SignedDuration::from_hours(72));
+        assert_eq!(script.count("source.restore"), 0, "somebody has asked already");
+    });
+}
+
+#[test]
+fn an_order_that_fails_is_given_again_and_counts_once() {
+    TestClock::run(async {
+        let world = world(1, vec![call("a", vec![archived("r")])]);
+        let fault = Fault { call: "source.restore", number: 1, when: When::Before, how: How::Error };
+        world.export_through(&[DAY], &Script::of([fault])).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored"]);
+    });
+}
+
+#[test]
+fn wherever_the_process_dies_it_is_restored_all_the_same() {
+    let conversations = || vec![call("a", vec![archived("r"), FakeRecording::audio("s", b"there")])];
+    let calls = TestClock::run(async { world(9, conversations()).export(&[DAY]).await.calls() });
+    // The rest of an export is killed everywhere by other promises; hours pass here in each.
+    let near = ["source.restore", "source.metadata", "ledger.count_restores", "ledger.settle"];
+    for fault in kills(calls.into_iter().filter(|(call, _)| near.contains(call))) {
+        TestClock::run(async {
+            let world = world(9, conversations());
+            world.export_through(&[DAY], &Script::of([fault])).await;
+            assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "a/s: stored"], "{fault:?}");
+        });
+    }
+}
