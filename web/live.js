@@ -367,7 +367,7 @@ const wire = {
     if (state === "live") { speak(was === "listing" ? `Connected. ${many(calls.size, "call", "calls")}.` : "Connected."); }
     if (state === "lost" && was !== "lost" && this.failures === 1) speak(`${this.words} The page tries again by itself.`);
     connection();
-    render();
+    draw();
   },
 
   stop() {
