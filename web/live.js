@@ -25,8 +25,8 @@ const EVENT_WORDS = {
 const PAGE = 400;
 /** Calls kept; the oldest finished ones go first. About 40 MB. */
 const MOST_CALLS = 50_000;
-/** Between two looks into calls that are only on screen, so that a hundred open pages do not become a load. */
-const LOOK_EVERY_MS = 150;
+/** Before looking again into a call that is only on screen, so that a hundred open pages of a busy day do not become a load. */
+const LOOK_AGAIN_MS = 150;
 const ANSWER_WITHIN_MS = 15_000;
 /** Silence after which the page asks whether anybody is there; an API Gateway hangs up after ten minutes of it. */
 const ASK_AFTER_MS = 30_000;
@@ -145,6 +145,9 @@ const TIME = new Intl.DateTimeFormat(undefined, {timeStyle: "medium"});
 const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"});
 const EXACT = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "medium"});
 const COUNT = new Intl.NumberFormat();
+/** As in live.css: one call lies over the list there, and going back in the browser goes back to it. */
+const NARROW = matchMedia("(max-width: 56rem)");
+const SHORT = new Intl.NumberFormat(undefined, {notation: "compact"});
 
 /** Sets a text only where it changed: a selection in it stays, and the browser has nothing to lay out. */
 function say(element, words) {
@@ -434,8 +437,8 @@ async function look() {
   while (wire.state === "live" && !document.hidden) {
     const next = table.onScreen().find(one => unknown(one));
     if (!next) break;
-    await into(next);
-    await new Promise(done => setTimeout(done, LOOK_EVERY_MS));
+    if (abouts.has(next.id)) await new Promise(done => setTimeout(done, LOOK_AGAIN_MS));
+    await into(calls.get(next.id) || next);
   }
   looking = false;
 }
@@ -535,7 +538,7 @@ const table = {
     if (row.about !== about) {
       row.about = about;
       direction(cells.way, about ? about.direction : "");
-      say(cells.theirs, about ? about.theirs || about.ours || "–" : "");
+      say(cells.theirs, about ? about.theirs || about.ours || one.id : "");
       cells.number.title = about ? [about.direction, about.theirs && `their number ${about.theirs}`, about.ours && `our number ${about.ours}`].filter(Boolean).join(", ") : "";
       const agent = about ? about.agents[0] || "" : "";
       // Agents are e-mail addresses, mostly of one company: the title and the call itself have all of it.
@@ -682,7 +685,10 @@ function counts() {
   }
   for (const tile of $("tiles").querySelectorAll(".tile")) {
     const state = tile.dataset.state;
-    say(tile.querySelector("[data-count]"), COUNT.format(count[state] || 0));
+    // Where there is little room, 12,345 is 12K; who asks has the title.
+    const exact = COUNT.format(count[state] || 0), place = tile.querySelector("[data-count]");
+    say(place, NARROW.matches && count[state] > 9999 ? SHORT.format(count[state]) : exact);
+    place.title = exact;
     say(tile.querySelector("[data-oldest]"), oldest[state] === undefined ? "" : `oldest ${length(Date.now() - oldest[state])}`);
     if (state === "OTHER") show(tile, !!count.OTHER || view.state === "OTHER");
   }
@@ -745,9 +751,6 @@ function connection() {
 // ------------------------------------------------------------------------------------------------------------------ one call
 
 let eventsRound = 0, eventsAgain = false, eventsBusy = false;
-
-/** Where the window is narrow a call lies over the list, and going back in the browser goes back to it. */
-const NARROW = matchMedia("(max-width: 56rem)");
 
 function cover() {
   const covers = NARROW.matches && view.selected !== null;
@@ -839,7 +842,7 @@ function facts() {
   const since = make("time"), updated = make("time");
   time(since, one.created, one.createdAt, true);
   time(updated, one.updated, one.updatedAt, true);
-  said.push(["Since", since], ["Updated", updated], ["Length", lasts(one)]);
+  said.push(["Began", since], ["Updated", updated], ["Length", lasts(one)]);
   const list = $("facts"), shown = said.filter(([, what]) => what !== "");
   while (list.childElementCount > shown.length) list.lastElementChild.remove();
   shown.forEach(([name, what], at) => {

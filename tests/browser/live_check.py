@@ -6,9 +6,6 @@ texts, thousands of calls, a websocket elsewhere, and how it looks at desktop an
 violation of the page's policy behind, nor a request to another origin. Screenshots are left in target/browser.
 """
 
-import contextlib
-import datetime
-import http.client
 import json
 import pathlib
 import re
@@ -16,142 +13,12 @@ import sys
 import tempfile
 from urllib.parse import urlsplit
 
-from login_check import CALLVAULT, FLAGS, PATIENCE, Program, browser
-from report_check import COLOURS, CONTRAST, WIDTHS
+from live_looks import filled, looks_right
+from live_page import TOKEN, Serve, actor, at, call, opened, whole
+from login_check import CALLVAULT, FLAGS, PATIENCE, browser
+from report_check import WIDTHS
 
-TOKEN, SECRET = "a token+/%&? of the page", "planted-webhook-secret"
-# What a browser itself says of these, and no page can keep it from saying: there is no config.json, a token is refused, the
-# server is away.
-EXPECTED = re.compile(r"status of 40[14] |ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket connection to")
 HOSTILE = '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>'
-
-
-class Serve:
-    """`callvault serve`, with a ledger that is there after a restart."""
-
-    def __init__(self, folder):
-        self.folder, self.listen = folder, "127.0.0.1:0"
-        self.up()
-
-    def _start(self, listen):
-        return Program("serve", "--listen", listen, folder=self.folder, WEBHOOK_SECRET=SECRET, CALLS_TOKEN=TOKEN,
-                       LEDGER="sqlite:ledger.sqlite", ARCHIVE=(self.folder / "archive").as_uri())
-
-    def up(self):
-        self.program = self._start(self.listen)
-        self.address = self.program.line("listening on ").removeprefix("listening on ")
-        self.listen = urlsplit(self.address).netloc
-
-    def down(self):
-        self.program.stop()
-
-    def post(self, *events, to=None):
-        connection = http.client.HTTPConnection(urlsplit(to or self.address).netloc, timeout=PATIENCE)
-        for event in events:
-            connection.request("POST", "/webhook", json.dumps(event), {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"})
-            answer = connection.getresponse()
-            body = answer.read()
-            assert answer.status == 200 and json.loads(body) == {"status": "ok"}, (answer.status, body)
-        connection.close()
-
-    def post_away(self, *events):
-        """Events that come while the page cannot hear of them: to a server of the same ledger at another address."""
-        other = self._start("127.0.0.1:0")
-        try:
-            self.post(*events, to=other.line("listening on ").removeprefix("listening on "))
-        finally:
-            other.stop()
-
-    def stop(self):
-        self.program.stop()
-
-
-BEGAN = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(minutes=20)
-
-
-def at(seconds):
-    return (BEGAN + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def call(number, kind, seconds, theirs="+5511987654321", **more):
-    return {"type": f"call.{kind}", "call_id": f"1463669263.{number}", "code": str(number), "direction": "inbound",
-            "our_number": "+551148585000", "their_number": theirs, "timestamp": at(seconds), **more}
-
-
-def actor(number, kind, seconds, who="ana@example.com", queue="900"):
-    return {"type": f"actor.{kind}", "call_id": f"1463669263.{number}", "code": "201", "actor": who, "number": "201", "queue": queue,
-            "timestamp": at(seconds)}
-
-
-def whole(number, since, theirs="+5511987654321", who="ana@example.com"):
-    """A call from its beginning to its end, as most are."""
-    return [call(number, "new", since, theirs, their_number_type="mobile"), call(number, "standby", since + 1, theirs),
-            call(number, "waiting", since + 2, theirs, queue="900"), actor(number, "entered", since + 9, who),
-            call(number, "ongoing", since + 9, theirs), actor(number, "left", since + 70, who), call(number, "finished", since + 71, theirs)]
-
-
-class Page:
-    """The page in a browser, with everything it said and asked for, and words for what a person does and sees."""
-
-    def __init__(self, context, server, known=()):
-        from playwright.sync_api import expect
-
-        self.expect, self.server = expect, server
-        self.page = context.new_page()
-        self.said, self.asked, self.known = [], [], [re.compile(one) for one in known]
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("websocket", lambda socket: self.asked.append(socket.url))
-        self.page.add_init_script("window.refused = []; addEventListener('securitypolicyviolation', event => refused.push(event.violatedDirective + ' ' + event.blockedURI));")
-
-    def enter(self, token=TOKEN):
-        self.page.goto(self.server.address + "/")
-        self.page.get_by_label("Access token").fill(token)
-        self.page.get_by_role("button", name="Show calls").click()
-        return self
-
-    def live(self):
-        self.expect(self.page.locator("#link")).to_have_text("Live")
-        return self
-
-    def row(self, number):
-        return self.page.locator(f'#rows > [data-id="1463669263.{number}"]')
-
-    def rows(self):
-        """Ids from the top down, without what they have in common."""
-        return self.page.evaluate("""() => [...document.querySelectorAll("#rows > .row")]
-            .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(row => Number(row.dataset.id.split(".")[1]))""")
-
-    def count(self, state):
-        return self.page.locator(f'.tile[data-state="{state}"] .count')
-
-    def sees(self, locator, text):
-        self.expect(locator).to_have_text(text)
-
-    def focused(self):
-        return self.page.evaluate("() => document.activeElement.dataset.id || document.activeElement.id || document.activeElement.tagName")
-
-    def is_on(self, wanted):
-        assert self.focused() == wanted, f"focus is on {self.focused()}, not on {wanted}"
-
-    def leave(self):
-        refused = self.page.evaluate("() => refused")
-        assert not refused, refused
-        faults = [one for one in self.said if not EXPECTED.search(one) and not any(known.search(one) for known in self.known)]
-        assert not faults, faults
-        assert not any(TOKEN in one for one in self.said), "the page said its token"
-        own = urlsplit(self.server.address).netloc
-        others = [url for url in self.asked if urlsplit(url).netloc not in ("", own) and not url.startswith("wss://calls.example/")]
-        assert not others, others
-        self.page.close()
-
-
-@contextlib.contextmanager
-def opened(context, server, known=()):
-    page = Page(context, server, known)
-    yield page
-    page.leave()
 
 
 def rules(context, server):
@@ -521,68 +388,6 @@ def hears_a_gateway(context, server):
         it.page.route("**/config.json", lambda route: route.fulfill(json={"websocket": "https://calls.example/"}))
         it.enter()
         it.expect(it.page.locator("#banner")).to_contain_text("config.json names no websocket")
-
-
-def filled(server):
-    """A contact centre at work, for the screenshots."""
-    agents = ["ana.souza@example.com", "bruno@example.com", "carla.mendes@example.com", "davi@example.com"]
-    for number in range(200, 230):
-        theirs = f"+55119{(number * 7919331) % 10**8:08d}"
-        events = whole(number, 560 + 19 * (number - 200), theirs, agents[number % 4])
-        events.insert(3, actor(number, "ringing", 565 + 19 * (number - 200), agents[number % 4]))
-        server.post(*events[:8 if number < 218 else (number * 5) % 8 + 1])
-
-
-LAYOUT = """() => {
-  const faults = [], name = element => `${element.tagName}.${element.className} ${element.textContent.trim().slice(0, 30)}`;
-  if (document.documentElement.scrollWidth > innerWidth) faults.push(`the page is ${document.documentElement.scrollWidth} wide`);
-  for (const element of document.body.querySelectorAll("*")) {
-    const box = element.getBoundingClientRect();
-    if (box.width === 0 || element.closest(".unseen")) continue;
-    if (box.right > innerWidth + .5 || box.left < -.5) faults.push("beyond the edge: " + name(element));
-    if (element.matches(".number, .since, .updated, .lasts, .state, .id, .tile .name, .count, button, #shown, h2, dd, #events p, #events time") && element.scrollWidth > element.clientWidth + 1
-      && getComputedStyle(element).display !== "inline") faults.push("does not fit: " + name(element));
-  }
-  const overlap = (a, b) => a.width && b.width && a.left < b.right - .5 && b.left < a.right - .5 && a.top < b.bottom - .5 && b.top < a.bottom - .5;
-  for (const group of [".tile", "#tools > *", "header > *", "#app > main > *", "#events > li", "#rows > .row", ".row[aria-rowindex='2'] > *"]) {
-    const all = [...document.querySelectorAll(group)], boxes = all.map(element => element.getBoundingClientRect());
-    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => { if (overlap(a, b)) faults.push(`${name(all[i])} lies over ${name(all[i + 1 + j])}`); }));
-  }
-  return faults;
-}"""
-
-
-def looks_right(chromium, server, name, scheme, shots):
-    width, height = WIDTHS[name]
-    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", locale="en-US",
-                                   has_touch=name == "phone")
-    context.set_default_timeout(PATIENCE * 1000)
-
-    def shot(it, what):
-        it.page.screenshot(path=shots / f"live-{what}-{name}-{scheme}.png")
-        faults = it.page.evaluate(LAYOUT)
-        assert not faults, f"{what}, {name}, {scheme}: {faults[:10]}"
-        low = [(round(contrast, 2), text) for contrast, text in it.page.evaluate(COLOURS) if contrast < CONTRAST]
-        assert not low, f"{what}, {name}, {scheme}: {low[:10]}"
-
-    with opened(context, server) as it:
-        it.page.goto(server.address + "/")
-        shot(it, "door")
-        it.enter().live()
-        it.page.get_by_label("Search by call").fill("1463669263.2")
-        it.page.get_by_label("Search by call").fill("")
-        first = it.page.locator('#rows > [aria-rowindex="7"]')
-        it.expect(first.locator(".theirs")).not_to_be_empty()
-        shot(it, "list")
-        first.click()
-        it.expect(it.page.locator("#events > li").first).to_be_visible()
-        shot(it, "call")
-        assert it.page.evaluate("() => document.getAnimations().length") == 0, "something moves where nothing should"
-        if name == "phone":
-            it.page.go_back()
-            it.expect(it.page.locator("#detail")).to_be_hidden()
-            assert it.page.url == server.address + "/"
-    context.close()
 
 
 CHECKS = [rules, asks_for_the_token, says_when_there_is_nothing, updates_without_reload, shows_a_timeline, searches_and_filters,
