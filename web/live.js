@@ -276,8 +276,11 @@ const wire = {
       if (why === "elsewhere" && this.typed && !this.everOpen) {
         return refuse("The connection was refused: the token is wrong, or the server cannot be reached. A browser does not say which.");
       }
-      this.lost(why === "unreachable" ? "The server cannot be reached." : why === "elsewhere" && !this.everOpen
-        ? "The connection could not be made: the server cannot be reached, or the token is wrong." : "The connection could not be made.");
+      this.lost({
+        unreachable: "The server cannot be reached.",
+        proxy: "The connection could not be made: a proxy in between must pass websockets on, and the header Host.",
+        elsewhere: this.everOpen ? "The server cannot be reached." : "The connection could not be made: the server cannot be reached, or the token is wrong.",
+      }[why] || "The connection could not be made.");
     });
   },
 
@@ -396,13 +399,14 @@ async function readConfig() {
   try { return await answer.json(); } catch { throw new Error("config.json is no JSON."); }
 }
 
-/** Why the page's own server did not open the socket: "token", "off" (no such part), "unreachable" or "unknown". */
+/** Why the page's own server did not open the socket: "token", "off" (no such part), "proxy" (what would be a socket came as none),
+ *  "unreachable" or "unknown". */
 async function refusal(address) {
   const plain = new URL(address);
   plain.protocol = plain.protocol === "wss:" ? "https:" : "http:";
   try {
     const {status} = await fetch(plain, {cache: "no-store", credentials: "omit", redirect: "error"});
-    return status === 401 || status === 403 ? "token" : status === 404 || status === 503 ? "off" : "unknown";
+    return {401: "token", 404: "off", 426: "proxy"}[status] || "unknown";
   } catch { return "unreachable"; }
 }
 
