@@ -25,6 +25,7 @@ OURS = {
     "callvault-aws": {"callvault-pipeline"},
     "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline", "callvault-aws"},
     "callvault-jobs": {"callvault-pipeline"},
+    "callvault-calls": set(),
     "callvault-simulator": set(),
     "callvault": {
         "callvault-aws",
