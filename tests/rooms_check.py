@@ -21,7 +21,7 @@ OURS = {
     "crc-fast": set(),  # stands in for the crate of this name
     "callvault-genesys": set(),
     "callvault-pipeline": {"callvault-genesys"},
-    "callvault-local": {"callvault-pipeline"},
+    "callvault-local": {"callvault-pipeline", "callvault-calls"},
     "callvault-aws": {"callvault-pipeline"},
     "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline", "callvault-aws"},
     "callvault-jobs": {"callvault-pipeline"},
@@ -30,6 +30,7 @@ OURS = {
     "callvault": {
         "callvault-aws",
         "callvault-bootstrap",
+        "callvault-calls",
         "callvault-genesys",
         "callvault-jobs",
         "callvault-local",
