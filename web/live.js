@@ -278,7 +278,7 @@ const wire = {
       }
       this.lost({
         unreachable: "The server cannot be reached.",
-        proxy: "The connection could not be made: a proxy in between must pass websockets on, and the header Host.",
+        open: "The connection could not be made: the server is full, or a proxy in between does not pass on websockets and the header Host.",
         elsewhere: this.everOpen ? "The server cannot be reached." : "The connection could not be made: the server cannot be reached, or the token is wrong.",
       }[why] || "The connection could not be made.");
     });
@@ -399,14 +399,14 @@ async function readConfig() {
   try { return await answer.json(); } catch { throw new Error("config.json is no JSON."); }
 }
 
-/** Why the page's own server did not open the socket: "token", "off" (no such part), "proxy" (what would be a socket came as none),
- *  "unreachable" or "unknown". */
+/** Why the page's own server did not open the socket: "token", "off" (no such part), "open" (it would, so
+ *  it has no place, or what came to it was no websocket), "unreachable" or "unknown". */
 async function refusal(address) {
   const plain = new URL(address);
   plain.protocol = plain.protocol === "wss:" ? "https:" : "http:";
   try {
     const {status} = await fetch(plain, {cache: "no-store", credentials: "omit", redirect: "error"});
-    return {401: "token", 404: "off", 426: "proxy"}[status] || "unknown";
+    return {401: "token", 404: "off", 426: "open"}[status] || "unknown";
   } catch { return "unreachable"; }
 }
 

@@ -419,7 +419,7 @@ def main():
     shots = CALLVAULT.parents[1] / "browser"
     shots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="callvault-browser") as folder, sync_playwright() as playwright:
-        server = served(pathlib.Path(folder))
+        server = Serve(pathlib.Path(folder))
         try:
             chromium = playwright.chromium.launch(executable_path=executable, headless=True, args=FLAGS)
             context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
@@ -436,14 +436,6 @@ def main():
         finally:
             server.stop()
     return 0
-
-
-def served(folder):
-    """The server under test; --stub is one in this process, for working on the page without a build."""
-    if "--stub" in sys.argv:
-        from live_stub import Stub
-        return Stub(TOKEN)
-    return Serve(folder)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from login_check import PATIENCE, Program
 
-TOKEN, SECRET = "a token+/%&? of the page", "planted-webhook-secret"
+TOKEN, SECRET = "planted+/%&?#-token-of-the-page", "planted-webhook-secret"
 # What a browser itself says of these, and no page can keep it from saying: there is no config.json, a token is refused, the
 # server is away.
 EXPECTED = re.compile(r"status of 40[14] |ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket connection to")
