@@ -55,7 +55,7 @@ def looks_right(chromium, server, name, scheme, shots):
         it.enter().live()
         it.page.get_by_label("Search by call").fill("1463669263.2")
         it.page.get_by_label("Search by call").fill("")
-        first = it.page.locator('#rows > [aria-rowindex="7"]')
+        first = it.row(225)
         it.expect(first.locator(".theirs")).not_to_be_empty()
         shot(it, "list")
         first.click()
