@@ -36,7 +36,7 @@ airflow-test: $(VENV)-airflow/.made ## The DAG of infra/airflow under a real Air
 	$(CARGO) build --package callvault
 	$(VENV)-airflow/bin/python -B tests/airflow_check.py
 
-browser-test: ## `callvault login` and the page of `callvault report` in a real browser; left out where there is no Chromium
+browser-test: ## `callvault login`, the page of `callvault report` and the page of calls in a real browser; left out where there is no Chromium
 	@if $(PYTHON) -B tests/browser/login_check.py --is-there || [ -n "$(REQUIRE_BROWSER)" ]; then \
 		$(MAKE) --no-print-directory browser-check; \
 	fi
@@ -45,6 +45,7 @@ browser-check: $(VENV)-browser/.made
 	$(CARGO) build --package callvault
 	$(VENV)-browser/bin/python -B tests/browser/login_check.py
 	$(VENV)-browser/bin/python -B tests/browser/report_check.py
+	$(VENV)-browser/bin/python -B tests/browser/live_check.py
 
 $(VENV)-browser/.made: tests/browser/requirements.txt
 	$(PYTHON) -m venv $(VENV)-browser

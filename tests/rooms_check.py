@@ -21,14 +21,16 @@ OURS = {
     "crc-fast": set(),  # stands in for the crate of this name
     "callvault-genesys": set(),
     "callvault-pipeline": {"callvault-genesys"},
-    "callvault-local": {"callvault-pipeline"},
+    "callvault-local": {"callvault-pipeline", "callvault-calls"},
     "callvault-aws": {"callvault-pipeline"},
     "callvault-bootstrap": {"callvault-genesys", "callvault-pipeline", "callvault-aws"},
     "callvault-jobs": {"callvault-pipeline"},
+    "callvault-calls": set(),
     "callvault-simulator": set(),
     "callvault": {
         "callvault-aws",
         "callvault-bootstrap",
+        "callvault-calls",
         "callvault-genesys",
         "callvault-jobs",
         "callvault-local",

@@ -1,6 +1,7 @@
 //! Contracts: what every implementation of a port must do, over each of them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop the test")]
 
+mod calls;
 mod dynamodb;
 mod dynamodb_answers;
 mod dynamodb_cold;

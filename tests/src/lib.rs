@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`contract_ledger`], [`contract_archive`] | what every implementation of a port must do |
+//! | [`contract_ledger`], [`contract_archive`], [`contract_calls`] | what every implementation of a port must do |
 //! | [`faulty`] | ports that fail, by call number |
 //! | [`fakes`] | a source in memory, a clock that tests move |
 //! | [`binary`] | the real `callvault`, built and run |
@@ -14,6 +14,7 @@
 pub mod binary;
 pub mod cloud;
 pub mod contract_archive;
+pub mod contract_calls;
 pub mod contract_ledger;
 pub mod fakes;
 pub mod faulty;

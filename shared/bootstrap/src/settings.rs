@@ -70,10 +70,9 @@ pub const NAMES: &[&str] = &[
     "EMAILS",
     "EMAIL_MESSAGE",
     "RESTORE_ARCHIVED",
+    "WEBHOOK_SECRET",
+    "CALLS_TOKEN",
 ];
-
-/// Names that are planned: a file that has them already is accepted, with a warning.
-pub const PLANNED: &[&str] = &["WEBHOOK_SECRET", "CALLS_TOKEN"];
 
 /// An org of Genesys Cloud and how to sign in to it.
 #[derive(Debug, Clone)]
@@ -139,6 +138,10 @@ pub struct Settings {
     pub notifications: NotificationSettings,
     /// What whoever uses the jobs API of `callvault serve` proves to be allowed with; none switches it off.
     pub jobs_token: Option<SecretString>,
+    /// What the telephony system proves to be allowed to send events with; none switches the webhook off.
+    pub webhook_secret: Option<SecretString>,
+    /// What whoever looks at calls proves to be allowed with; none switches websocket and page off.
+    pub calls_token: Option<SecretString>,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -200,6 +203,8 @@ impl Settings {
             most_restores: read.number("RESTORE_ARCHIVED", 0, 1_000_000, 0) as u32,
             notifications: notifications::read(&mut read),
             jobs_token: read.token("JOBS_TOKEN"),
+            webhook_secret: read.token("WEBHOOK_SECRET"),
+            calls_token: read.token("CALLS_TOKEN"),
         };
         read.finish(settings)
     }
@@ -386,6 +391,8 @@ mod tests {
                 ("EMAILS", "nobody"),
                 ("EMAIL_MESSAGE", "{x}"),
                 ("RESTORE_ARCHIVED", "yes"),
+                ("WEBHOOK_SECRET", "planted"),
+                ("CALLS_TOKEN", "planted"),
             ],
         )
         .unwrap_err();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::{NAMES, PLANNED};
+use crate::settings::NAMES;
 
 /// The settings of a file, by name.
 pub type FileSettings = BTreeMap<String, String>;
@@ -20,10 +20,6 @@ pub fn read(text: &str) -> Result<FileSettings, Vec<String>> {
     })?;
     let (mut settings, mut faults) = (FileSettings::new(), Vec::new());
     for (name, value) in table {
-        if PLANNED.contains(&name.as_str()) {
-            tracing::warn!("the setting {name} has no effect yet");
-            continue;
-        }
         if !NAMES.contains(&name.as_str()) {
             faults.push(unknown(&name));
             continue;

@@ -6,7 +6,6 @@
 //!
 //! Must never hand out a row without the state machine's verdict, and never answer before the commit.
 
-mod connection;
 mod owner;
 mod schema;
 mod table;
@@ -29,7 +28,7 @@ use callvault_pipeline::ledger::voicemail::{FoundVoicemail, Notice, VoicemailCou
 use callvault_pipeline::ledger::{Counts, HolderId, Ledger, LedgerError, Listing, Row, RowKey, Settled, Stage};
 use jiff::Timestamp;
 
-use connection::Worker;
+use crate::connection::{self, Worker, trouble};
 use owner::Ownership;
 use table::Table;
 use whereabouts::Whereabouts;
@@ -50,9 +49,9 @@ impl SqliteLedger {
     /// [`LedgerError`] when the file cannot be used: no permission, no room, not a ledger, a newer ledger.
     pub fn open(path: &Path, holder: HolderId, now: Timestamp) -> Result<Self, LedgerError> {
         let mut ownership = Ownership::take(path)?;
-        let mut connection = connection::open(path, connection::Mode::Create)?;
-        schema::migrate(&mut connection, path)?;
-        let worker = Worker::start(connection)?;
+        let mut connection = connection::open(path)?;
+        schema::LEDGER.migrate(&mut connection, path)?;
+        let worker = Worker::start(connection, "ledger")?;
         let whereabouts = Arc::<Whereabouts>::default();
         if ownership.is_alone() {
             let hints = Arc::clone(&whereabouts);
@@ -84,9 +83,13 @@ impl SqliteLedger {
     /// # Errors
     /// [`LedgerError`] when there is none, or it cannot be read.
     pub fn open_existing(path: &Path) -> Result<Self, LedgerError> {
-        let connection = connection::open(path, connection::Mode::Existing)?;
-        schema::check(&connection, path)?;
-        let worker = Worker::start(connection)?;
+        if !path.exists() {
+            let detail = format!("there is no ledger at {}: has anything been exported yet?", path.display());
+            return Err(LedgerError::Unusable { detail });
+        }
+        let connection = connection::open(path)?;
+        schema::LEDGER.check(&connection, path)?;
+        let worker = Worker::start(connection, "ledger")?;
         let holder = HolderId("reader".to_owned());
         Ok(Self { worker, whereabouts: Arc::default(), holder, _ownership: None })
     }
@@ -98,6 +101,11 @@ impl SqliteLedger {
         let whereabouts = Arc::clone(&self.whereabouts);
         self.worker.ask(move |connection| job(&mut Table::new(connection, &whereabouts))).await
     }
+}
+
+/// A SQLite error in the ledger's words.
+fn fault(error: rusqlite::Error) -> LedgerError {
+    trouble(error).into()
 }
 
 #[async_trait]

@@ -1,14 +1,15 @@
 //! The file's schema and its migrations. A migration is never changed once released: the next one follows it.
 
-use std::path::Path;
+use crate::schema::Schema;
 
-use callvault_pipeline::ledger::LedgerError;
-use rusqlite::{Connection, TransactionBehavior};
-
-use super::connection::at;
-
-/// "cvlt": marks the file as ours.
-const APPLICATION_ID: i32 = 0x6376_6c74;
+/// The ledger's.
+pub(super) const LEDGER: Schema = Schema {
+    name: "ledger",
+    // "cvlt"
+    application_id: 0x6376_6c74,
+    steps: STEPS,
+    update: "run an export first to bring it up to date",
+};
 
 /// Each step brings the schema from its index to the next version.
 const STEPS: &[&str] = &[
@@ -137,53 +138,3 @@ const STEPS: &[&str] = &[
         FROM facts WHERE kind = 'notification';
 "#,
 ];
-
-/// Brings the file to the newest schema.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
-    let version = version(connection, path)?;
-    if version == STEPS.len() {
-        return Ok(());
-    }
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| at(path, error))?;
-    // Another process may have migrated while we waited.
-    let version = self::version(&transaction, path)?;
-    for step in STEPS.iter().skip(version) {
-        transaction.execute_batch(step).map_err(|error| at(path, error))?;
-    }
-    transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(|error| at(path, error))?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(|error| at(path, error))?;
-    transaction.commit().map_err(|error| at(path, error))
-}
-
-/// Whether a file that is only looked at has a schema we read.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
-    match version(connection, path)? {
-        version if version == STEPS.len() => Ok(()),
-        version => {
-            let detail = format!("{} has schema {version}: run an export first to bring it up to date", path.display());
-            Err(LedgerError::Unusable { detail })
-        }
-    }
-}
-
-fn version(connection: &Connection, path: &Path) -> Result<usize, LedgerError> {
-    let read = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let version = read("user_version").map_err(|error| at(path, error))?;
-    let application = read("application_id").map_err(|error| at(path, error))?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|error| at(path, error))?;
-    let fresh = tables == 0 && version == 0 && application == 0;
-    if !fresh && application != i64::from(APPLICATION_ID) {
-        let detail = format!("{} is a database, but not a ledger: check LEDGER", path.display());
-        return Err(LedgerError::Unusable { detail });
-    }
-    match usize::try_from(version) {
-        Ok(version) if version <= STEPS.len() => Ok(version),
-        _ => {
-            let detail = format!("{} was written by a newer callvault (schema {version}): update", path.display());
-            Err(LedgerError::Unusable { detail })
-        }
-    }
-}

@@ -12,7 +12,7 @@ use callvault_pipeline::ledger::{Counts, Fact, HolderId, LedgerError, Listing, R
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, params};
 
-use super::connection::fault;
+use super::fault;
 use super::whereabouts::Whereabouts;
 
 /// What is in the index over all days.

@@ -9,7 +9,7 @@ use callvault_pipeline::ledger::turn::{self, Turn, TurnId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connection::fault;
+use super::fault;
 
 /// A turn that has been over for this long is forgotten: it keeps nobody waiting.
 const KEPT: Duration = Duration::from_secs(60);
