@@ -67,7 +67,9 @@ impl Site {
             return Ok(site);
         }
         let LedgerPlace::Sqlite(ledger) = &settings.ledger else {
-            tracing::warn!("LEDGER is in DynamoDB, and calls are kept beside one in SQLite: webhook and websocket are off");
+            tracing::warn!(
+                "LEDGER is in DynamoDB, and calls are kept beside one in SQLite: webhook and websocket are off"
+            );
             return Ok(site);
         };
         let changes = Changes::new();
