@@ -33,7 +33,8 @@ pub(super) fn accept(head: &Parts, gate: &Gate) -> Result<[(HeaderName, HeaderVa
     let headers = &head.headers;
     let is_one = head.version >= Version::HTTP_11 && lists(headers, UPGRADE, "websocket");
     if !is_one || !lists(headers, CONNECTION, "upgrade") {
-        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this is a websocket: open it as one");
+        let problem =
+            Problem::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this is a websocket: open it as one");
         return Err(problem.with_header(UPGRADE, HeaderValue::from_static("websocket")));
     }
     if headers.get(SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
@@ -42,9 +43,10 @@ pub(super) fn accept(head: &Parts, gate: &Gate) -> Result<[(HeaderName, HeaderVa
         return Err(problem.with_header(SEC_WEBSOCKET_VERSION, VERSION));
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-    let accept = key.and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "websocket-key", "the header `Sec-WebSocket-Key` is missing or wrong")
-    })?;
+    let accept =
+        key.and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()).ok_or_else(|| {
+            Problem::new(StatusCode::BAD_REQUEST, "websocket-key", "the header `Sec-WebSocket-Key` is missing or wrong")
+        })?;
     Ok([
         (UPGRADE, HeaderValue::from_static("websocket")),
         (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -104,9 +106,15 @@ mod tests {
 
     #[test]
     fn pages_of_others_are_refused() {
-        for origin in
-            ["http://evil.example", "http://127.0.0.1", "http://127.0.0.1:89", "null", "", "file://", "127.0.0.1:8911/x"]
-        {
+        for origin in [
+            "http://evil.example",
+            "http://127.0.0.1",
+            "http://127.0.0.1:89",
+            "null",
+            "",
+            "file://",
+            "127.0.0.1:8911/x",
+        ] {
             let answer = asked(|head| drop(head.headers.insert(ORIGIN, HeaderValue::from_static(origin))));
             assert_eq!(answer.unwrap_err(), (403, "origin-refused"), "{origin}");
         }

@@ -21,11 +21,7 @@ pub(super) struct File {
 }
 
 const FILES: [File; 3] = [
-    File {
-        path: "/",
-        content_type: "text/html; charset=utf-8",
-        content: include_bytes!("../../../../web/index.html"),
-    },
+    File { path: "/", content_type: "text/html; charset=utf-8", content: include_bytes!("../../../../web/index.html") },
     File {
         path: "/live.css",
         content_type: "text/css; charset=utf-8",

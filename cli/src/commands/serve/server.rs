@@ -104,9 +104,8 @@ async fn answer(
     let most_bytes = *admitted.as_ref().unwrap_or(&0);
     let whole = tokio::time::timeout(BODY_WITHIN, whole(body, most_bytes)).await.unwrap_or_else(|_| Err(too_slow()));
     let response = match (admitted, whole) {
-        (Err(answer), _) => answer,
         (Ok(_), Ok(body)) => site.answer(Request::from_parts(head, body), &stopping).await,
-        (Ok(_), Err(problem)) => problem.response(),
+        (Err(problem), _) | (Ok(_), Err(problem)) => problem.response(),
     };
     Ok(response.map(Full::new))
 }

@@ -67,7 +67,9 @@ impl Site {
             return Ok(site);
         }
         let LedgerPlace::Sqlite(ledger) = &settings.ledger else {
-            tracing::warn!("LEDGER is in DynamoDB, and calls are kept beside one in SQLite: webhook and websocket are off");
+            tracing::warn!(
+                "LEDGER is in DynamoDB, and calls are kept beside one in SQLite: webhook and websocket are off"
+            );
             return Ok(site);
         };
         let changes = Changes::new();
@@ -86,16 +88,16 @@ impl Site {
     /// How long a request's body may be, by its head. Nobody is listened to for long who may not say it.
     ///
     /// # Errors
-    /// The answer, to a request that has one without its body.
-    pub(super) fn admit(&self, head: &Parts) -> Result<usize, Response<Bytes>> {
+    /// Why its body does not matter.
+    pub(super) fn admit(&self, head: &Parts) -> Result<usize, CallsProblem> {
         let path = head.uri.path();
         match &self.webhook {
             _ if !webhook::is_path(path) => Ok(callvault_jobs::MOST_BYTES),
-            None => Err(off("webhook-off", "the webhook is off: set WEBHOOK_SECRET").response()),
-            Some(webhook) => match webhook.admit(&head.method, path, &head.headers) {
-                Ok(()) => Ok(webhook::MOST_BYTES),
-                Err(problem) => Err(problem.response()),
-            },
+            None => Err(off("webhook-off", "the webhook is off: set WEBHOOK_SECRET")),
+            Some(webhook) => {
+                webhook.admit(&head.method, path, &head.headers)?;
+                Ok(webhook::MOST_BYTES)
+            }
         }
     }
 

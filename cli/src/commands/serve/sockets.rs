@@ -14,9 +14,10 @@ use callvault_calls::desk::{Desk, LOCAL_ANSWER, LONGEST_MESSAGE};
 use callvault_calls::message;
 use callvault_pipeline::clock::Clock;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_tungstenite::WebSocketStream;
@@ -89,8 +90,6 @@ enum Ending {
     Wrong(CloseCode, &'static str),
 }
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
 impl Sockets {
     pub(super) fn new(changes: Changes, clock: Arc<dyn Clock>) -> Self {
         Self { changes, room: Arc::new(Semaphore::new(MOST_SOCKETS as usize)), clock }
@@ -107,7 +106,7 @@ impl Sockets {
         tokio::spawn(async move {
             // It may go away before.
             if let Ok(upgraded) = upgrade.await {
-                sockets.serve(upgraded, desk, changes, stopping).await;
+                sockets.serve(TokioIo::new(upgraded), desk, changes, stopping).await;
             }
             drop(place);
         });
@@ -118,9 +117,9 @@ impl Sockets {
         let _ = self.room.acquire_many(MOST_SOCKETS).await;
     }
 
-    async fn serve(
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        upgraded: Upgraded,
+        stream: S,
         desk: Desk,
         changes: broadcast::Receiver<Utf8Bytes>,
         mut stopping: Stopping,
@@ -131,7 +130,7 @@ impl Sockets {
             .max_write_buffer_size(2 * LOCAL_ANSWER)
             .max_message_size(Some(LONGEST_MESSAGE))
             .max_frame_size(Some(LONGEST_MESSAGE));
-        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let mut talk = Talk { socket: &mut socket, changes, clock: &*self.clock, heard: self.clock.now() };
         let ending = tokio::select! {
             ending = talk.run(&desk) => ending,
@@ -142,14 +141,14 @@ impl Sockets {
 }
 
 /// What goes on on one socket.
-struct Talk<'a> {
-    socket: &'a mut Socket,
+struct Talk<'a, S> {
+    socket: &'a mut WebSocketStream<S>,
     changes: broadcast::Receiver<Utf8Bytes>,
     clock: &'a dyn Clock,
     heard: Timestamp,
 }
 
-impl Talk<'_> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     async fn run(&mut self, desk: &Desk) -> Ending {
         let Err(ending) = self.go_on(desk).await;
         ending
@@ -251,7 +250,7 @@ fn ending(error: &Error) -> Ending {
 }
 
 /// Says why it ends, and waits a moment for the client to have heard it.
-async fn farewell(socket: &mut Socket, ending: Ending) {
+async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, ending: Ending) {
     let (code, reason) = match ending {
         Ending::Left => return,
         Ending::Stopped => (CloseCode::Away, "the server stops: come back later"),
@@ -268,3 +267,7 @@ async fn farewell(socket: &mut Socket, ending: Ending) {
     // Whoever does not listen does not hear that either.
     let _ = tokio::time::timeout(FAREWELL, heard).await;
 }
+
+#[cfg(test)]
+#[path = "sockets_tests.rs"]
+mod tests;
