@@ -11,6 +11,7 @@ pub mod s3s;
 pub mod secrets_manager;
 pub mod table;
 pub mod verifying_s3;
+pub mod websockets;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -83,8 +83,7 @@ impl CallItem {
             state_at: instant(STATE_AT),
             version: number_of(attributes, EVENTS).ok_or_else(|| unreadable(EVENTS))?,
         };
-        let newest = attributes.get(NEWEST).and_then(|value| value.as_m().ok());
-        let newest = newest.map(|newest| event(Some(id), newest)).transpose()?;
+        let newest = newest(id, attributes)?;
         let last = number_of(attributes, LAST).unwrap_or(row.id);
         Ok(Self { id: id.clone(), version: version_of(attributes), row: Some(row), last, newest })
     }
@@ -114,6 +113,12 @@ impl CallItem {
         }
         Ok(attributes)
     }
+}
+
+/// The event in a call's item.
+pub(super) fn newest(id: &CallId, attributes: &Attributes) -> Result<Option<StoredEvent>, StoreError> {
+    let newest = attributes.get(NEWEST).and_then(|value| value.as_m().ok());
+    newest.map(|newest| event(Some(id), newest)).transpose()
 }
 
 /// The row of a call in a new image of the table's stream, whose attributes are as in the table; `None` for other items.

@@ -6,11 +6,11 @@
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use callvault_calls::call::Call;
 use callvault_calls::event::CallId;
-use callvault_calls::store::{Rebuilt, StoreError};
+use callvault_calls::store::{Rebuilt, StoreError, StoredEvent};
 
 use super::item::{self, CallItem};
 use super::{DynamoCalls, in_our_words, schema};
-use crate::dynamodb::item::{Attributes, version_of};
+use crate::dynamodb::item::Attributes;
 
 /// Events read at a time.
 const AT_A_TIME: usize = 500;
@@ -44,15 +44,23 @@ impl DynamoCalls {
 
     /// Makes a call's row anew. Answers how many events it has, and whether the row was another.
     pub(super) async fn rebuild_call(&self, call: &CallId) -> Result<(u64, bool), StoreError> {
+        let mut replaced = false;
         for tries in 0..MOST_TRIES {
-            let found = self.read_anyway(call).await?;
+            let found = match self.read(call).await {
+                Err(StoreError::Unreadable { .. }) => {
+                    self.clear(call).await?;
+                    replaced = true;
+                    continue;
+                }
+                read => read?,
+            };
             if let Some(newest) = &found.newest {
                 self.store(newest).await?;
             }
             let (row, last) = self.fold(call).await?;
             let events = row.as_ref().map_or(0, |row| row.version);
             if row == found.row && found.last >= last {
-                return Ok((events, false));
+                return Ok((events, replaced));
             }
             let seen = |one: &Option<Call>, other: &Option<Call>| match (one, other) {
                 (Some(one), Some(other)) => one.looks_like(other),
@@ -74,14 +82,18 @@ impl DynamoCalls {
         Err(StoreError::Unusable { detail })
     }
 
-    /// A call's item; one that cannot be read is written over.
-    pub(super) async fn read_anyway(&self, call: &CallId) -> Result<CallItem, StoreError> {
-        let attributes = self.table.get(&item::place_of_call(call)).await.map_err(in_our_words)?;
-        let version = attributes.as_ref().map_or(0, version_of);
-        match CallItem::read(call, attributes.as_ref()) {
-            Err(StoreError::Unreadable { .. }) => Ok(CallItem { version, ..CallItem::absent(call.clone()) }),
-            read => read,
+    /// Takes away a call's item that cannot be read. The event in it may have no item of its own yet.
+    async fn clear(&self, call: &CallId) -> Result<(), StoreError> {
+        if let Some(newest) = self.newest(call).await? {
+            self.store(&newest).await?;
         }
+        self.delete(&item::place_of_call(call), None).await.map(drop)
+    }
+
+    /// The event in a call's item, also where the rest cannot be read.
+    pub(super) async fn newest(&self, call: &CallId) -> Result<Option<StoredEvent>, StoreError> {
+        let attributes = self.table.get(&item::place_of_call(call)).await.map_err(in_our_words)?;
+        attributes.map_or(Ok(None), |attributes| item::newest(call, &attributes))
     }
 
     /// The call that its events make, and the greatest of their numbers.
