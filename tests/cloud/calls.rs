@@ -188,7 +188,8 @@ async fn an_event_becomes_items_and_every_websocket_hears_of_it() {
         let told = scene.sockets.take(id);
         assert_eq!(told.len(), lines.len(), "{}", scene.logs());
         same_but_numbers("data-changed.json", told.last().unwrap(), &golden("data-changed.json"));
-        let states: Vec<Value> = told.iter().map(|text| serde_json::from_str::<Value>(text).unwrap()["data"]["state"].clone()).collect();
+        let states: Vec<Value> =
+            told.iter().map(|text| serde_json::from_str::<Value>(text).unwrap()["data"]["state"].clone()).collect();
         assert_eq!(states[..7], ["NEW", "STANDBY", "WAITING", "WAITING", "ONGOING", "ONGOING", "FINISHED"]);
     }
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/calls")).unwrap() {
@@ -279,7 +280,10 @@ async fn only_who_has_the_secret_sends_events_and_what_is_none_is_refused() {
         let (got, problem) = scene.post("/webhook", Some(&bearer), body).await;
         assert_eq!((got, &problem["code"]), (status, &json!(code)), "{}", &body[..body.len().min(80)]);
     }
-    assert_eq!(scene.say(r#"{"event":"ListCalls","data":{}}"#).await, r#"{"data":[],"event":"ListCalls","status":"Ok"}"#);
+    assert_eq!(
+        scene.say(r#"{"event":"ListCalls","data":{}}"#).await,
+        r#"{"data":[],"event":"ListCalls","status":"Ok"}"#
+    );
     assert_eq!(scene.post(&format!("/webhook/{SECRET}"), None, &body).await, (200, json!({ "status": "ok" })));
     // Without its table nothing is answered 200, and nothing of AWS is said to the sender.
     scene.instances.clear();

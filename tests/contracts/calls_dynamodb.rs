@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use callvault_aws::calls::{Connection, DynamoCalls, schema};
 use callvault_calls::call::{State, fold};
 use callvault_calls::store::{Appended, CallStore, Rebuilt, StoreError};
@@ -28,8 +29,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let (moto, wire) = (Moto::shared(), Wire::quiet());
-        let (sdk, table) = (wire.over(&moto.sdk()), unique("calls"));
+        let (moto, wire) = (Moto::shared(), Wire::atomic());
+        // With real pauses: tasks that work on one call wait for each other, instead of being refused in turn.
+        let sleep = SharedAsyncSleep::new(TokioSleep::new());
+        let (sdk, table) = (wire.over(&moto.sdk()).to_builder().sleep_impl(sleep).build(), unique("calls"));
         calls_table::create(&sdk, &table).await;
         wire.take_calls();
         Self { _moto: moto, wire, sdk, table }
@@ -77,7 +80,7 @@ async fn processes_that_take_events_at_once_lose_none_and_double_none() {
     let scene = Scene::new().await;
     let stores: Vec<Store> = (0..3).map(|n| scene.store(&format!("p{n}"))).collect();
     // Each event comes to two of them, and some of one call to all.
-    let work = (0..45_usize).map(|n| {
+    let work = (0..27_usize).map(|n| {
         let (store, text) = (Arc::clone(&stores[n % 3]), sent("call.overflow", "1.1", (n / 2) as u8));
         async move { store.append(event(&text), now()).await.unwrap() }
     });
@@ -89,12 +92,15 @@ async fn processes_that_take_events_at_once_lose_none_and_double_none() {
             Appended::Duplicate => None,
         })
         .collect();
-    assert_eq!(new.len(), 23);
+    assert_eq!(new.len(), 14);
     let in_order: BTreeSet<(u64, u64)> = new.into_iter().collect();
-    assert!(in_order.iter().map(|(version, _)| *version).eq(1..=23), "{in_order:?}");
-    assert!(in_order.iter().map(|(_, id)| *id).is_sorted_by(|a, b| a < b), "later ones have greater numbers: {in_order:?}");
+    assert!(in_order.iter().map(|(version, _)| *version).eq(1..=14), "{in_order:?}");
+    assert!(
+        in_order.iter().map(|(_, id)| *id).is_sorted_by(|a, b| a < b),
+        "later ones have greater numbers: {in_order:?}"
+    );
     let told = events(&stores[0], Some("1.1")).await;
-    assert_eq!(told.len(), 23);
+    assert_eq!(told.len(), 14);
     assert_eq!(fold(&told), calls(&stores[1]).await.pop());
 }
 
@@ -173,7 +179,7 @@ async fn an_event_costs_few_units() {
     let store = scene.calls("one");
     let kinds =
         ["call.new", "call.standby", "call.waiting", "actor.entered", "call.ongoing", "actor.left", "call.finished"];
-    let calls = 20;
+    let calls = 5;
     scene.wire.take_calls();
     for call in 0..calls {
         for (second, kind) in kinds.iter().enumerate() {
@@ -186,7 +192,11 @@ async fn an_event_costs_few_units() {
     let (units, requests) = (scene.wire.units(), scene.wire.take_calls().len());
     let events = f64::from(calls) * kinds.len() as f64;
     let (read, write) = (units.read / events, units.write / events);
-    println!("{write:.2} write, {read:.2} read units and {:.2} calls an event; largest {} bytes", requests as f64 / events, units.largest);
+    println!(
+        "{write:.2} write, {read:.2} read units and {:.2} calls an event; largest {} bytes",
+        requests as f64 / events,
+        units.largest
+    );
     assert!(write <= 5.0 && read <= 3.5, "{write} write and {read} read units an event");
     assert!(units.largest <= 1024, "{} bytes: a write of it would be two units", units.largest);
 }

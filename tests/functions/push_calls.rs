@@ -169,7 +169,10 @@ fn who_is_ill_is_asked_again_and_in_the_end_let_go() {
         assert_eq!((room.said("well").len(), room.said("ill").len(), room.open().len()), (4, 1, 2));
         room.clock.sleep(PATIENCE + Duration::from_secs(1)).await;
         assert_eq!(pushed(&batch(2..=4), &parts).await, None);
-        assert_eq!((room.open(), room.ended.lock().unwrap().clone()), (vec!["well".to_owned()], vec!["ill".to_owned()]));
+        assert_eq!(
+            (room.open(), room.ended.lock().unwrap().clone()),
+            (vec!["well".to_owned()], vec!["ill".to_owned()])
+        );
     });
 }
 
@@ -196,12 +199,14 @@ fn gone_is_gone_but_for_who_is_only_just_coming() {
 fn what_is_no_batch_is_refused_and_what_nobody_can_read_is_passed_over() {
     TestClock::run(async {
         let (room, parts) = Room::of(&[("well", vec![(Duration::ZERO, Posted::Done)])]);
-        for event in [json!(null), json!({}), json!({"Records": []}), json!({"Records": [{"eventSource": "aws:sqs"}]})] {
+        for event in [json!(null), json!({}), json!({"Records": []}), json!({"Records": [{"eventSource": "aws:sqs"}]})]
+        {
             assert_eq!(handle(&event, &parts).await.unwrap_err().code, "event-malformed", "{event}");
         }
         let mut odd = call("1.1", 1);
         odd["state"]["S"] = json!("NEXT YEAR");
-        let removed = json!({ "eventSource": "aws:dynamodb", "eventName": "REMOVE", "dynamodb": { "SequenceNumber": "9" } });
+        let removed =
+            json!({ "eventSource": "aws:dynamodb", "eventName": "REMOVE", "dynamodb": { "SequenceNumber": "9" } });
         let event = json!({ "Records": [record(1, Duration::ZERO, &odd), removed, record(2, Duration::ZERO, &call("1.2", 1))] });
         assert_eq!(pushed(&event, &parts).await, None);
         assert_eq!(room.said("well").len(), 1);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callvault_bootstrap::lambda::{Function, http};
 use callvault_bootstrap::lambda::refusal::Refusal;
 use callvault_bootstrap::lambda::work::Work;
+use callvault_bootstrap::lambda::{Function, http};
 use callvault_jobs::{Jobs, Problem};
 use serde_json::Value;
 

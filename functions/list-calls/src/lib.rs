@@ -68,7 +68,8 @@ impl Parts {
     /// # Errors
     /// [`Refusal`]: a setting is missing, the secret cannot be read.
     pub async fn connect(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
-        let secret = "the name or ARN of the secret in Secrets Manager that whoever looks at calls proves to be allowed with";
+        let secret =
+            "the name or ARN of the secret in Secrets Manager that whoever looks at calls proves to be allowed with";
         let names = [("CALLS_TABLE", "the name of the table of calls"), ("CALLS_TOKEN_SECRET_ID", secret)];
         let [table, secret] = required(lookup, names)?;
         let sdk = aws::of_function(system::environment);

@@ -117,13 +117,19 @@ impl Lane<'_> {
                 Next::Stop
             }
             Posted::Failed(what) if change.at.is_some_and(|at| self.since(at) > PATIENCE) => {
-                tracing::warn!(code = "connection-ended", "a connection that could not be told of a change is ended: {what}");
+                tracing::warn!(
+                    code = "connection-ended",
+                    "a connection that could not be told of a change is ended: {what}"
+                );
                 let _ = self.parts.voice.end(&self.connection.id).await;
                 self.forget().await;
                 Next::Stop
             }
             Posted::Failed(what) => {
-                tracing::warn!(code = "not-told", "a connection could not be told of a change, which comes again: {what}");
+                tracing::warn!(
+                    code = "not-told",
+                    "a connection could not be told of a change, which comes again: {what}"
+                );
                 Next::Again
             }
         }

@@ -99,7 +99,8 @@ fn tells(news: &News) -> bool {
 }
 
 fn changes(event: &Value) -> Result<Vec<Change>, Refusal> {
-    let wrong = |what: &str| Refusal::malformed(format!("{what}: expected records of the stream of the table of calls"));
+    let wrong =
+        |what: &str| Refusal::malformed(format!("{what}: expected records of the stream of the table of calls"));
     let records = event["Records"].as_array().filter(|records| !records.is_empty());
     let records = records.ok_or_else(|| wrong("`Records` is not a list, or empty"))?;
     let read = |(place, record): (usize, &Value)| {

@@ -39,7 +39,8 @@ pub struct Sockets {
 impl Sockets {
     /// Those of the API at `url`: `https://API.execute-api.REGION.amazonaws.com/STAGE`. Sends nothing.
     pub fn new(config: &SdkConfig, url: &str) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(LONGEST_ATTEMPT).operation_attempt_timeout(LONGEST_ATTEMPT);
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(LONGEST_ATTEMPT).operation_attempt_timeout(LONGEST_ATTEMPT);
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
             .endpoint_url(url)
             .timeout_config(timeouts.operation_timeout(LONGEST_POST).build())

@@ -189,7 +189,11 @@ pub fn required<const N: usize>(
         .filter(|(_, found)| found.is_none())
         .map(|((name, expected), _)| format!("{name} is not set: expected {expected}"))
         .collect();
-    if missing.is_empty() { Ok(found.map(Option::unwrap_or_default)) } else { Err(Refusal::settings(missing.join("\n"))) }
+    if missing.is_empty() {
+        Ok(found.map(Option::unwrap_or_default))
+    } else {
+        Err(Refusal::settings(missing.join("\n")))
+    }
 }
 
 /// Metrics are lines on stdout, in one write each: nothing else may stand in the middle of one.

@@ -72,7 +72,16 @@ impl Ask {
     /// Everything of a partition of the table.
     pub(crate) fn partition(value: String) -> Self {
         let partition = (schema::PARTITION, value);
-        Self { index: None, partition, sort: None, filter: None, only: None, limit: None, start: None, consistent: true }
+        Self {
+            index: None,
+            partition,
+            sort: None,
+            filter: None,
+            only: None,
+            limit: None,
+            start: None,
+            consistent: true,
+        }
     }
 }
 
