@@ -1,12 +1,13 @@
 //! The performance harness: prints the figures of `benches/README.md`, each beside a peer's from the same run.
 //!
-//! Usage: `callvault-benches [requests|copy|memory|ledger|aws]...`, all of them by default; `aws` is `aws-init`, `aws-units`,
+//! Usage: `callvault-benches [requests|copy|memory|ledger|calls|aws]...`, all of them by default; `aws` is `aws-init`, `aws-units`,
 //! `aws-memory` and `aws-day`. Expects `callvault` beside itself (`make bench` builds both). Machines differ: read the ratios, not the seconds.
 
 #![expect(clippy::print_stdout, reason = "the figures are the purpose")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 mod aws;
+mod calls;
 mod copy;
 mod ledger;
 mod memory;
@@ -20,6 +21,10 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     let asked: Vec<String> = std::env::args().skip(1).collect();
+    // What the harness starts itself.
+    if asked.first().is_some_and(|one| one == "calls-echo") {
+        return calls::serve_echo();
+    }
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|one| one == name);
     if wanted("requests") {
         requests::measure()?;
@@ -32,6 +37,9 @@ fn main() -> Outcome {
     }
     if wanted("ledger") {
         ledger::measure()?;
+    }
+    if wanted("calls") {
+        calls::measure()?;
     }
     aws::measure(|name| wanted("aws") || wanted(name))
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use callvault_calls::call::State;
+use callvault_calls::event::CallId;
 use callvault_pipeline::day::Day;
 use callvault_pipeline::ids::ConversationId;
 use callvault_pipeline::reason::Reason;
@@ -89,15 +91,26 @@ pub(crate) enum Command {
                             Together they narrow: only what all of them name is opened again."
     )]
     Redrive(Redrive),
-    /// Answer on HTTP: the jobs API, for whoever plans and checks days from elsewhere; goes on until stopped
+    /// Answer on HTTP: telephony's webhook, its calls live, and the jobs API; goes on until stopped
     #[command(
-        after_help = "Example:\n  export JOBS_TOKEN=$(openssl rand -hex 32)\n  callvault serve --listen 127.0.0.1:8911\n\n\
-                            The jobs API wants `Authorization: Bearer JOBS_TOKEN`; without the setting it is off. What it\n\
-                            plans is exported beside it, where there is a client. It speaks plain HTTP: for other\n\
-                            machines put something in front of it that speaks TLS. SIGTERM and Ctrl-C let it answer\n\
+        after_help = "Example:\n  export JOBS_TOKEN=$(openssl rand -hex 32) WEBHOOK_SECRET=$(openssl rand -hex 32)\n  \
+                            export CALLS_TOKEN=$(openssl rand -hex 32)\n  callvault serve --listen 127.0.0.1:8911\n\n\
+                            /webhook takes events, with `Authorization: Bearer WEBHOOK_SECRET` or as /webhook/WEBHOOK_SECRET.\n\
+                            / shows calls as they happen, over the websocket /ws?token=CALLS_TOKEN.\n\
+                            The jobs API wants `Authorization: Bearer JOBS_TOKEN`; what it plans is exported beside it,\n\
+                            where there is a client. A part whose setting is missing is off. It speaks plain HTTP: for\n\
+                            other machines put something in front of it that speaks TLS. SIGTERM and Ctrl-C let it answer\n\
                             what was asked."
     )]
     Serve(Serve),
+    /// Look at telephony's calls and their events, or make the calls anew from the events
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  callvault calls list --state ongoing\n  callvault calls events 1463669263.30033 --json\n  \
+                            callvault calls rebuild\n\n\
+                            They are in a file beside the ledger, and may be looked at while `callvault serve` runs."
+    )]
+    Calls(Calls),
     /// Say what exporting days will take: recordings, bytes, API requests, hours, cost on AWS
     #[command(after_help = "Examples:\n  callvault estimate --from 2025-01-01 --to 2025-12-31\n  \
                             callvault estimate --from 2026-01-01 --to 2026-01-31 --json\n\n\
@@ -279,6 +292,53 @@ fn reason(text: &str) -> Result<Reason, String> {
         let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         format!("expected one of {}", codes.join(", "))
     })
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Calls {
+    /// List calls, with their states and the times of their first and last events
+    List {
+        /// Only those in this state: new, standby, waiting, ongoing or finished
+        #[arg(long, value_name = "STATE")]
+        state: Option<State>,
+        /// The ledger that the calls are kept beside [setting LEDGER]
+        #[arg(long, value_name = "URL")]
+        ledger: Option<String>,
+        /// Print one JSON object on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the events of a call, in the order in which they arrived
+    Events(CallEvents),
+    /// Make every call's state anew from its events
+    Rebuild {
+        /// The ledger that the calls are kept beside [setting LEDGER]
+        #[arg(long, value_name = "URL")]
+        ledger: Option<String>,
+        /// Print one JSON object on stdout
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CallEvents {
+    /// The call's id, as the telephony system gave it
+    #[arg(value_name = "CALL", required_unless_present = "of_no_call", value_parser = call)]
+    pub(crate) call: Option<CallId>,
+    /// The events that belong to no call: sign-ins, pauses, dialers
+    #[arg(long, conflicts_with = "call")]
+    pub(crate) of_no_call: bool,
+    /// The ledger that the calls are kept beside [setting LEDGER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ledger: Option<String>,
+    /// Print one JSON object on stdout, with all that the events hold
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn call(text: &str) -> Result<CallId, String> {
+    text.parse().map_err(|_| "expected the id of a call, for instance 1463669263.30033".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

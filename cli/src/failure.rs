@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use callvault_bootstrap::settings::SettingsFaults;
+use callvault_calls::store::StoreError;
 use callvault_pipeline::archive::ArchiveError;
 use callvault_pipeline::ledger::LedgerError;
 use callvault_pipeline::stages::Fault;
@@ -63,6 +64,12 @@ impl From<Fault> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
+        Self::stopped(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
         Self::stopped(error.to_string())
     }
 }

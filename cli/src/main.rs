@@ -59,6 +59,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Verify(verify) => commands::verify::run(verify, &global).await,
             Command::Redrive(redrive) => commands::redrive::run(redrive, &global).await,
             Command::Serve(serve) => commands::serve::run(serve, &global).await,
+            Command::Calls(calls) => commands::calls::run(calls, &global).await,
             Command::Report(report) => commands::report::run(report, &global).await,
             Command::Estimate(estimate) => commands::estimate::run(estimate, &global).await,
             Command::Simulator(simulator) => commands::simulator::run(simulator, &global).await,

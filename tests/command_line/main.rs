@@ -8,6 +8,7 @@
 //! | `places` | archives and ledgers that are not what they should be, or full |
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `estimate` | what an export will take, and what it then takes |
+//! | `calls` | telephony's events, from the webhook to the websocket and to `calls` |
 //! | `report` | the file it leaves, and what it refuses |
 //! | `doctor` | everything that is there, and each thing that is not |
 //! | `login` | a person who signs in, and what can come between |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod answers;
+mod calls;
 mod doctor;
 mod estimate;
 mod login;

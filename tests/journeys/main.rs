@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `whole_days` | nothing is lost or doubled, whatever goes wrong at the source |
 //! | `killed` | killed anywhere, it goes on |
+//! | `calls_killed` | an event that was answered is kept, whatever kills the server |
 //! | `together` | two at once do what one does |
 //! | `again` | what is done is not done again |
 //! | `polite` | the source is treated politely |
@@ -17,6 +18,7 @@
 
 mod again;
 mod calendars;
+mod calls_killed;
 mod choices;
 mod killed;
 mod polite;

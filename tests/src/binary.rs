@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | the build, a command with a clean environment, a running process |
 //! | [`scene`] | a simulated org, a folder for ledger and archive, and commands over them |
+//! | [`telephony`] | `callvault serve` with telephony, its senders and its websocket clients |
 //! | [`tap`] | a listener on the line, which knows the secrets that went over it |
 //!
 //! Nothing of the test's own environment reaches a command but `PATH` and `HOME`. A process ends, by its id, with the
@@ -13,6 +14,7 @@
 
 pub mod scene;
 pub mod tap;
+pub mod telephony;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

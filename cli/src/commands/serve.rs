@@ -4,12 +4,18 @@
 //! |---|---|
 //! | `server` | connections, bodies, their limits |
 //! | `site` | which part answers a request, and who may ask it |
+//! | `page` | the live page's files |
+//! | `handshake` | whether a request opens a websocket |
+//! | `sockets` | open websockets |
 //!
 //! A part whose setting is missing is off, with a warning: never open. What the jobs API plans is worked off beside it,
 //! where there is a client. Must never do the work of a stage itself.
 
+mod handshake;
+mod page;
 mod server;
 mod site;
+mod sockets;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,7 +47,7 @@ pub(crate) async fn run(args: args::Serve, given: &Given) -> Result<ExitCode, Fa
     if !address.ip().is_loopback() {
         tracing::warn!("{address} is heard by other machines, and without TLS: only a proxy with TLS should reach it");
     }
-    let site = Arc::new(Site::of(&settings, &house));
+    let site = Arc::new(Site::of(&settings, &house)?);
     let days = if given.is_any_set(&OF_THE_CLIENT)? { Some(DaysJob::open(given).await?) } else { None };
     if days.is_none() {
         tracing::warn!("no GENESYS_CLIENT_ID: what is planned here is left to whoever works on this ledger");

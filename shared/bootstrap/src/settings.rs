@@ -60,11 +60,12 @@ pub const NAMES: &[&str] = &[
     "MARK_READ_AFTER_UPLOAD",
     "DELETE_AFTER_UPLOAD",
     "JOBS_TOKEN",
+    "WEBHOOK_SECRET",
+    "CALLS_TOKEN",
 ];
 
 /// Names that are planned: a file that has them already is accepted, with a warning.
-pub const PLANNED: &[&str] =
-    &["NOTIFY_URL", "EMAILS", "EMAIL_MESSAGE", "NOTIFY_TOPIC_ARN", "WEBHOOK_SECRET", "CALLS_TOKEN", "RESTORE_ARCHIVED"];
+pub const PLANNED: &[&str] = &["NOTIFY_URL", "EMAILS", "EMAIL_MESSAGE", "NOTIFY_TOPIC_ARN", "RESTORE_ARCHIVED"];
 
 /// An org of Genesys Cloud and how to sign in to it.
 #[derive(Debug, Clone)]
@@ -126,6 +127,10 @@ pub struct Settings {
     pub voicemail: VoicemailSettings,
     /// What whoever uses the jobs API of `callvault serve` proves to be allowed with; none switches it off.
     pub jobs_token: Option<SecretString>,
+    /// What the telephony system proves to be allowed to send events with; none switches the webhook off.
+    pub webhook_secret: Option<SecretString>,
+    /// What whoever looks at calls proves to be allowed with; none switches websocket and page off.
+    pub calls_token: Option<SecretString>,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -185,6 +190,8 @@ impl Settings {
             schedule: schedule(&mut read),
             voicemail: voicemail::read(&mut read, need),
             jobs_token: read.token("JOBS_TOKEN"),
+            webhook_secret: read.token("WEBHOOK_SECRET"),
+            calls_token: read.token("CALLS_TOKEN"),
         };
         read.finish(settings)
     }
@@ -363,6 +370,8 @@ mod tests {
                 ("MARK_READ_AFTER_UPLOAD", "perhaps"),
                 ("DELETE_AFTER_UPLOAD", "sometimes"),
                 ("JOBS_TOKEN", "planted"),
+                ("WEBHOOK_SECRET", "planted"),
+                ("CALLS_TOKEN", "planted"),
             ],
         )
         .unwrap_err();

@@ -150,3 +150,7 @@ fn text<S: Serializer>(call: &CallId, serializer: S) -> Result<S::Ok, S::Error> 
 fn milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&instant::written(*at))
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

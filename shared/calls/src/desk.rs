@@ -198,3 +198,7 @@ fn read<T: DeserializeOwned>(data: &RawValue) -> Result<T, Trouble> {
 fn rows(wanted: u64) -> usize {
     usize::try_from(wanted).unwrap_or(ROWS_A_READ).min(ROWS_A_READ)
 }
+
+#[cfg(test)]
+#[path = "desk_tests.rs"]
+mod tests;

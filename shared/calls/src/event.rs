@@ -322,3 +322,7 @@ fn place(body: &[u8], at: usize) -> Malformed {
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     Malformed::NotJson { line, column }
 }
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -32,9 +32,9 @@ struct Refusal<'a> {
     error: &'a str,
 }
 
-/// An event's row.
+/// An event's row, as clients know it.
 #[derive(Serialize)]
-pub(crate) struct EventRow<'a> {
+pub struct EventRow<'a> {
     id: u64,
     aggregate_id: Option<&'a str>,
     uuid: String,

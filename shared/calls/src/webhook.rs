@@ -92,3 +92,7 @@ impl Webhook {
         Ok(self.store.append(event, now).await?)
     }
 }
+
+#[cfg(test)]
+#[path = "webhook_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use callvault_jobs::{MOST_BYTES, Problem};
+use callvault_calls::Problem;
 use callvault_pipeline::clock::Clock;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::super::run::job::Stopping;
 use super::site::Site;
 
-/// Connections at the same time; more wait in the system's queue.
+/// Connections at the same time; more wait in the system's queue. One that has become a websocket no longer counts.
 const MOST_CONNECTIONS: usize = 256;
 
 /// A head must be there this long after its connection, or after the answer before it.
@@ -70,18 +70,21 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, clock: Arc<dyn C
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+    site.ended().await;
 }
 
 async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: Stopping) {
     let _ = stream.set_nodelay(true); // only costs latency where it fails
-    let service = service_fn(move |request| answer(Arc::clone(&site), request));
+    let told = stopping.clone();
+    let service = service_fn(move |request| answer(Arc::clone(&site), request, told.clone()));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(LONGEST_HEAD)
         // Whoever has said all there is to say may still want to hear the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // Errors here are clients that went away, or speak something else.
     tokio::select! {
@@ -91,30 +94,39 @@ async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: Stopping) 
     let _ = connection.await;
 }
 
-async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    site: Arc<Site>,
+    request: Request<Incoming>,
+    stopping: Stopping,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let whole = tokio::time::timeout(BODY_WITHIN, whole(body)).await.unwrap_or_else(|_| Err(too_slow()));
-    let response = match whole {
-        Ok(body) => site.answer(Request::from_parts(head, body)).await,
-        Err(problem) => problem.response(),
+    let admitted = site.admit(&head);
+    let most_bytes = *admitted.as_ref().unwrap_or(&0);
+    let whole = tokio::time::timeout(BODY_WITHIN, whole(body, most_bytes)).await.unwrap_or_else(|_| Err(too_slow()));
+    let response = match (admitted, whole) {
+        (Ok(_), Ok(body)) => site.answer(Request::from_parts(head, body), &stopping).await,
+        (Err(problem), _) | (Ok(_), Err(problem)) => problem.response(),
     };
     Ok(response.map(Full::new))
 }
 
 /// The whole body, if it is not too long.
-async fn whole(mut body: Incoming) -> Result<Bytes, Problem> {
+async fn whole(mut body: Incoming, most_bytes: usize) -> Result<Bytes, Problem> {
     let (mut kept, mut seen) = (Vec::new(), 0_usize);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::bad("body-malformed", "the body breaks off"))?;
+        let malformed = || Problem::new(StatusCode::BAD_REQUEST, "body-malformed", "the body breaks off");
+        let frame = frame.map_err(|_| malformed())?;
         let Some(data) = frame.data_ref() else { continue };
         seen = seen.saturating_add(data.len());
-        if seen <= MOST_BYTES {
+        if seen <= most_bytes {
             kept.extend_from_slice(data);
         } else if seen > MOST_DISCARDED {
             break;
+        } else {
+            kept = Vec::new();
         }
     }
-    if seen > MOST_BYTES { Err(Problem::too_large()) } else { Ok(kept.into()) }
+    if seen > most_bytes { Err(Problem::too_large(most_bytes)) } else { Ok(kept.into()) }
 }
 
 fn too_slow() -> Problem {

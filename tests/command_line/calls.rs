@@ -1,0 +1,254 @@
+//! Telephony's events, from the webhook to the websocket and to `callvault calls`.
+
+use std::path::Path;
+
+use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, TOKEN, address, post, request, serve};
+use callvault_tests::binary::{Output, callvault};
+use callvault_tests::contract_calls::{same_but_numbers, sent};
+use serde_json::{Value, json};
+
+use crate::refused;
+
+fn golden(name: &str) -> String {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/golden/calls"));
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+/// Nothing that was planted, and no number of the golden files, in what a command logs.
+#[track_caller]
+fn silent(output: &Output) {
+    for word in ["planted", "11999990000", "user.name", "panicked", "token="] {
+        assert!(!output.stderr.contains(word), "{word} in:\n{}", output.stderr);
+    }
+}
+
+#[test]
+fn an_event_goes_from_the_webhook_to_every_socket_and_to_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let mut clients = [Client::open(&address), Client::open(&address)];
+    for client in &mut clients {
+        same_but_numbers("welcome", &client.text(), &golden("welcome.json"));
+    }
+    let received = golden("received.jsonl");
+    for line in received.lines() {
+        assert_eq!(post(&address, line), 200);
+        assert_eq!(post(&address, line), 200, "the same again");
+        let kind = serde_json::from_str::<Value>(line).unwrap();
+        for client in &mut clients {
+            let told = client.json();
+            assert_eq!((&told["event"], &told["data"]["aggregate_id"]), (&json!("DataChanged"), &kind["call_id"]));
+        }
+    }
+    for case in ["list-calls-new", "list-calls-all", "list-call-events", "unknown", "no-data"] {
+        for client in &mut clients {
+            client.say(golden(&format!("{case}.request.json")).trim());
+            same_but_numbers(case, &client.text(), &golden(&format!("{case}.answer.json")));
+        }
+    }
+    // Beside the server.
+    let calls = |args: &[&str]| callvault(["calls"]).args(args).folder(folder.path()).run();
+    let listed = calls(&["list", "--state", "new", "--json"]).expect_code(0).json();
+    let expected: Value = serde_json::from_str(&golden("list-calls-new.answer.json")).unwrap();
+    let shown = |rows: &Value| {
+        let row = |row: &Value| [&row["aggregate_id"], &row["state"], &row["created_at"]].map(Value::to_string);
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&listed["calls"]), shown(&expected["data"]));
+    let events = calls(&["events", "1463669263.30033", "--json"]).expect_code(0).json();
+    let kept: Vec<&Value> = events["events"].as_array().unwrap().iter().map(|row| &row["event"]).collect();
+    let sent: Vec<Value> = received.lines().take(7).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(kept, sent.iter().collect::<Vec<_>>());
+    let people = calls(&["events", "1463669263.30033"]).expect_code(0).stdout;
+    assert!(people.contains("call.standby") && !people.contains("11999990000"), "{people}");
+    assert_eq!(calls(&["list"]).expect_code(0).stdout.lines().count(), 4);
+    let rebuilt = calls(&["rebuild", "--json"]).expect_code(0).json();
+    assert_eq!(rebuilt, json!({ "calls": 4, "events": 10, "repaired": 0 }));
+    running.signal("TERM");
+    for client in &mut clients {
+        assert_eq!(client.closed(), Some(1001));
+    }
+    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+}
+
+#[test]
+fn a_part_without_its_setting_is_off_and_never_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = sent("call.new", "1.1", 0);
+    for (without, off, on) in [
+        ("WEBHOOK_SECRET", &["POST /webhook", "POST /webhook/x"][..], &["GET /", "GET /live.js"][..]),
+        ("CALLS_TOKEN", &["GET /", "GET /live.css", "GET /ws", "GET /ws?token="][..], &["POST /webhook"][..]),
+    ] {
+        let running = serve(folder.path()).without(without).start();
+        let address = address(&running);
+        for head in off {
+            let (status, _, body) = request(&address, head, &["authorization: Bearer "], event.as_bytes());
+            assert_eq!(status, 404, "{head}: {body}");
+            assert!(body.contains(without) && body.contains("-off\""), "{head}: {body}");
+        }
+        for head in on {
+            let authorization = format!("authorization: Bearer {SECRET}");
+            assert_eq!(request(&address, head, &[&authorization], event.as_bytes()).0, 200, "{head}");
+        }
+        running.signal("TERM");
+        let output = running.wait_at_most(PATIENCE).expect_code(0);
+        assert!(output.stderr.contains(&format!("{without} is not set")), "{}", output.stderr);
+        silent(&output);
+    }
+}
+
+#[test]
+fn a_secret_that_could_be_guessed_is_refused_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["WEBHOOK_SECRET", "CALLS_TOKEN"] {
+        let output = serve(folder.path()).env(name, "planted").run();
+        refused(name, &output, 2, &[name, "16 or more"]);
+        silent(&output);
+    }
+}
+
+/// Bodies, and the status and code they are answered with.
+fn bodies() -> Vec<(String, u16, &'static str)> {
+    let good = sent("call.new", "1.1", 0);
+    let room = (1 << 20) - good.len();
+    let deep = format!(r#"{{"type":"odd","x":{}"#, "[".repeat(500_000));
+    let numbers = format!(
+        r#"{{"type":"call.new","call_id":"1.2","timestamp":"2017-01-01T00:00:00Z","x":[0{}]}}"#,
+        ",0".repeat(500_000)
+    );
+    vec![
+        (String::new(), 400, "body-malformed"),
+        ("{".to_owned(), 400, "body-malformed"),
+        ("null".to_owned(), 400, "body-malformed"),
+        (format!("[{good}]"), 400, "body-malformed"),
+        (format!("{good}{good}"), 400, "body-malformed"),
+        (deep, 400, "body-malformed"),
+        (r#"{"type":7}"#.to_owned(), 400, "event-malformed"),
+        (r#"{"type":"call.new"}"#.to_owned(), 400, "event-malformed"),
+        (r#"{"type":"call.new","call_id":{},"timestamp":"2017-01-01T00:00:00Z"}"#.to_owned(), 400, "event-malformed"),
+        (r#"{"type":"call.new","call_id":"1.1","timestamp":"now"}"#.to_owned(), 400, "event-malformed"),
+        (format!("{good}{}", " ".repeat(room)), 200, "ok"),
+        (format!("{good}{}", " ".repeat(room + 1)), 413, "body-too-large"),
+        (numbers, 200, "ok"),
+        (r#"{"type":"call.teleported","call_id":"1.1"}"#.to_owned(), 200, "ok"),
+        (r#"{"type":"actor.logged-in","actor":"a","timestamp":"2017-01-01T00:00:00Z"}"#.to_owned(), 200, "ok"),
+    ]
+}
+
+#[test]
+fn what_is_no_event_has_an_answer_and_harms_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = serve(folder.path()).start();
+    let address = address(&running);
+    let right = format!("authorization: Bearer {SECRET}");
+    for (body, status, code) in bodies() {
+        let shown: String = body.chars().take(60).collect();
+        let answer = request(&address, "POST /webhook", &[&right], body.as_bytes());
+        assert_eq!(answer.0, status, "{shown}: {}", answer.2);
+        assert!(answer.2.contains(code), "{shown}: {}", answer.2);
+        // Without the secret, what is in it does not matter.
+        for (head, wrong) in [
+            ("POST /webhook", None),
+            ("POST /webhook/planted", None),
+            ("POST /webhook", Some(format!("{right}0"))),
+            ("GET /webhook", Some("authorization: Basic x".to_owned())),
+        ] {
+            let answer = request(&address, head, &wrong.as_deref().into_iter().collect::<Vec<_>>(), body.as_bytes());
+            assert_eq!(answer.0, 401, "{head} {shown}: {}", answer.2);
+            assert!(answer.2.contains("unauthorized") && !answer.2.contains("planted"), "{}", answer.2);
+        }
+    }
+    assert_eq!(request(&address, &format!("POST /webhook/{SECRET}"), &[], bodies()[13].0.as_bytes()).0, 200);
+    assert_eq!(request(&address, "PUT /webhook", &[&right], b"{}").0, 405);
+    assert_eq!(request(&address, "GET /webhooks", &[&right], b"").0, 404);
+    assert!(running.is_running());
+    running.signal("TERM");
+    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+    let events = callvault(["calls", "events", "--of-no-call"]).folder(folder.path()).run().expect_code(0);
+    assert_eq!(events.stdout, "2017-01-01T00:00:00Z  actor.logged-in\n");
+    let events = callvault(["calls", "events", "1.1"]).folder(folder.path()).run().expect_code(0);
+    assert!(events.stdout.contains("unknown (call.teleported)"), "{}", events.stdout);
+}
+
+#[test]
+fn only_the_token_opens_a_websocket_and_only_for_our_own_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let right = format!("/ws?token={TOKEN}");
+    for path in ["/ws", "/ws?token=", "/ws?token=planted", &format!("{right}0"), &format!("/ws?token={SECRET}")] {
+        assert_eq!(Client::try_open(&address, path, None).err(), Some(401), "{path}");
+    }
+    assert_eq!(Client::try_open(&address, &right, Some("https://evil.example")).err(), Some(403));
+    assert!(Client::try_open(&address, &right, Some(&format!("http://{address}"))).is_ok());
+    let (status, head, _) = request(&address, &format!("GET {right}"), &[], b"");
+    assert_eq!(status, 426, "{head}");
+    let (status, head, page) = request(&address, "GET /", &[], b"");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-security-policy: default-src 'none'") && head.contains("nosniff"), "{head}");
+    assert!(!page.contains("planted"));
+    running.signal("TERM");
+    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+}
+
+/// One asks for much and reads nothing; the others hear of everything, and the server still stops.
+#[test]
+fn a_silent_socket_delays_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let large = json!({ "type": "call.data-provided", "call_id": "1.1", "timestamp": "2017-01-01T00:00:00Z",
+        "x": "x".repeat(900_000) });
+    assert_eq!(post(&address, &large.to_string()), 200);
+    let mut silent_one = Client::open(&address);
+    let (mut first, mut second) = (Client::open(&address), Client::open(&address));
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.json()["event"], "Welcome");
+    }
+    for _ in 0..30 {
+        silent_one.try_say(r#"{"event":"ListCallEvents","data":{"call_id":"1.1"}}"#);
+    }
+    for n in 0..200 {
+        let event = sent("call.new", &format!("2.{n}"), 0);
+        assert_eq!(post(&address, &event), 200);
+        for client in [&mut first, &mut second] {
+            assert_eq!(client.json()["data"]["aggregate_id"], format!("2.{n}"));
+        }
+    }
+    assert_eq!(first.ask(r#"{"event":"ListCalls","data":{}}"#)["data"].as_array().unwrap().len(), 201);
+    running.signal("TERM");
+    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+}
+
+#[test]
+fn looking_at_calls_that_are_not_there_says_so_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [&["list"][..], &["events", "1.1"], &["rebuild"]] {
+        let output = callvault(["calls"]).args(command).folder(folder.path()).run();
+        refused(command[0], &output, 3, &["no file of calls", "callvault-calls.sqlite"]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let dynamo = callvault(["calls", "list", "--ledger", "dynamodb:table"]).folder(folder.path()).run();
+    refused("dynamodb", &dynamo, 2, &["sqlite:PATH"]);
+    let running = serve(folder.path()).start();
+    address(&running);
+    running.signal("INT");
+    running.wait_at_most(PATIENCE).expect_code(0);
+    let empty = callvault(["calls", "list"]).folder(folder.path()).run().expect_code(0);
+    assert_eq!(empty.stdout, "no calls\n");
+    let unknown = callvault(["calls", "events", "1.1"]).folder(folder.path()).run();
+    refused("unknown", &unknown, 2, &["no call 1.1", "callvault calls list"]);
+    for usage in [&["events"][..], &["events", ""], &["list", "--state", "odd"], &["events", "1.1", "--of-no-call"]] {
+        let output = callvault(["calls"]).args(usage).folder(folder.path()).run();
+        assert_eq!(output.code, Some(2), "{usage:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_file_of_calls_that_is_none_stops_the_server_before_it_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callvault-calls.sqlite"), "notes ".repeat(500)).unwrap();
+    let output = serve(folder.path()).run();
+    refused("notes", &output, 3, &["callvault-calls.sqlite", "check LEDGER"]);
+}
