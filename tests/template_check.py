@@ -12,6 +12,7 @@ import pathlib
 import re
 import sys
 
+from template_calls import calls_are_closed, calls_are_kept, changes_are_told, the_page_is_strict
 from template_code import Code
 from template_jobs import the_jobs_api_is_closed
 from template_notify import days_are_told_to_their_topic
@@ -43,6 +44,8 @@ VARIANTS = {
         "JobsApi": "yes",
         "NotifyTopicArn": "arn:aws:sns:eu-west-1:123456789012:days",
         "NotifyUrl": "https://hooks.example.com/x",
+        "Calls": "yes",
+        "CallsPage": "yes",
     },
     "the jobs API by JWT": {
         "AlarmEmail": "somebody@example.com",
@@ -52,6 +55,8 @@ VARIANTS = {
         "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/theirs",
     },
     "voicemail without events": {"Voicemail": "yes"},
+    "calls, stopped": {"Calls": "yes", "Running": "no"},
+    "a page without calls": {"CallsPage": "yes"},
     "own bucket, own key, stopped": {
         "ArchiveBucket": "their-archive",
         "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/theirs",
@@ -79,13 +84,17 @@ KEPT = {
     "AWS::KMS::Key",
     "AWS::SecretsManager::Secret",
 }
-LAMBDA_METRICS = {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}
+LAMBDA_METRICS = {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions", "IteratorAge"}
 SEARCH = r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" environment="([\w-]+)"', '\w+', \d+\)"""
 STAGES = {"query", "submit", "poll", "describe", "upload", "close", "voicemail", "notify"}
 # Functions that are there only where voicemail is on.
 OF_VOICEMAIL = {"move-voicemail", "rotate-token"}
 # And where the jobs API is.
 OF_JOBS = {"jobs-api"}
+# And where calls are.
+OF_CALLS = {"receive-calls", "list-calls", "push-calls"}
+# What every function is given, also those of calls, which have no ledger.
+OF_LEDGER = {"LEDGER", "ARCHIVE", "ENVIRONMENT", "KEY_LAYOUT", "TIMEZONE"}
 MONTH_MINUTES = 30 * 24 * 60
 OTHER_METRICS = {
     "AWS/Lambda": LAMBDA_METRICS,
@@ -102,6 +111,9 @@ def every_crate_has_a_function(stack, code):
     if stack.parameters["JobsApi"] == "no":
         yield from (f"{one} is there without the jobs API" for one in sorted(there & OF_JOBS))
         left_out = left_out | OF_JOBS
+    if stack.parameters["Calls"] == "no":
+        yield from (f"{one} is there without calls" for one in sorted(there & OF_CALLS))
+        left_out = left_out | OF_CALLS
     yield from (f"functions/{one} has no resource" for one in sorted(set(code.functions) - there - left_out))
     yield from (f"{one} has a resource but no crate in functions/" for one in sorted(there - set(code.functions)))
 
@@ -125,7 +137,7 @@ def variables_are_settings(stack, code):
         have = set(function["Environment"]["Variables"])
         want = code.settings(name) - NOT_DEPLOYED.keys()
         yield from (f"{name} reads {one}, which the template does not set" for one in sorted(want - have))
-        yield from (f"{name} is given {one}, which it does not read" for one in sorted(have - want))
+        yield from (f"{name} is given {one}, which it does not read" for one in sorted(have - want - (OF_LEDGER if name in OF_CALLS else set())))
         for variable in ("LEDGER", "ARCHIVE"):
             value = function["Environment"]["Variables"].get(variable, "")
             if not re.fullmatch(r"dynamodb:Table|s3://[^/]+(/[^/]+)*", value):
@@ -255,7 +267,8 @@ def timers_tell_the_time(stack, code):
     for one in stack.of("AWS::SecretsManager::RotationSchedule").values():
         woken.add(one["Properties"]["RotationLambdaARN"].removesuffix(".Arn"))
     for one in stack.of("AWS::ApiGatewayV2::Integration").values():
-        woken.add(one["Properties"]["IntegrationUri"].removesuffix(".Arn"))
+        woken.add(re.search(r"(\w+)\.Arn", one["Properties"]["IntegrationUri"])[1])
+    woken.update(one["Properties"]["FunctionName"] for one in stack.of("AWS::Lambda::EventSourceMapping").values())
     for name, (resource, _) in functions(stack).items():
         if resource not in woken:
             yield f"{name} has no timer"
@@ -333,6 +346,7 @@ def the_table_is_the_ledgers(stack, code):
 def the_bucket_is_closed(stack, code):
     for name, one in stack.of("AWS::S3::Bucket").items():
         bucket = one["Properties"]
+        archive = name != "PageBucket"
         if bucket.get("VersioningConfiguration") != {"Status": "Enabled"}:
             yield f"{name} keeps no versions"
         if list(bucket.get("PublicAccessBlockConfiguration", {}).values()) != [True] * 4:
@@ -340,15 +354,15 @@ def the_bucket_is_closed(stack, code):
         if bucket.get("OwnershipControls", {}).get("Rules") != [{"ObjectOwnership": "BucketOwnerEnforced"}]:
             yield f"{name} lets objects be owned by others"
         rule = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
-        if rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] != "aws:kms" or not rule.get("BucketKeyEnabled"):
+        if archive and (rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] != "aws:kms" or not rule.get("BucketKeyEnabled")):
             yield f"{name} must use the KMS key, with a bucket key"
-        if bucket.get("ObjectLockEnabled", False) != (stack.parameters["ObjectLockDays"] != "0"):
+        if archive and bucket.get("ObjectLockEnabled", False) != (stack.parameters["ObjectLockDays"] != "0"):
             yield f"{name} does not follow ObjectLockDays"
         rules = {one["Id"]: one for one in bucket["LifecycleConfiguration"]["Rules"]}
-        if "AbortIncompleteMultipartUpload" not in rules.get("abandoned-uploads", {}):
+        if archive and "AbortIncompleteMultipartUpload" not in rules.get("abandoned-uploads", {}):
             yield f"{name} keeps abandoned uploads"
         for id, parameter in (("transition", "TransitionDays"), ("expire", "ExpireDays"), ("noncurrent", "NoncurrentDays")):
-            if (id in rules) != (stack.parameters[parameter] != "0"):
+            if archive and (id in rules) != (stack.parameters[parameter] != "0"):
                 yield f"{name}: the rule {id} does not follow {parameter}"
         denied = [
             statement["Condition"]
@@ -421,7 +435,7 @@ def alarms_ring_and_are_explained(stack, code):
 
 
 def the_cost_note_counts_what_is_there(stack, code):
-    if "yes" in (stack.parameters["Voicemail"], stack.parameters["JobsApi"]):
+    if "yes" in (stack.parameters["Voicemail"], stack.parameters["JobsApi"], stack.parameters["Calls"]):
         return  # the note is about recordings
     counted = code.counted()
     alarms = [one["Properties"] for one in stack.of("AWS::CloudWatch::Alarm").values()]
@@ -467,6 +481,10 @@ CHECKS = [
     tokens_are_renewed_and_not_lost,
     the_jobs_api_is_closed,
     days_are_told_to_their_topic,
+    calls_are_kept,
+    changes_are_told,
+    calls_are_closed,
+    the_page_is_strict,
     nothing_is_reserved_by_default,
     what_is_kept_stays,
     the_table_is_the_ledgers,

@@ -30,14 +30,18 @@ BY_ANOTHER_NAME = {
     },
     "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
     "dynamodb:BatchWriteItem": {"dynamodb:BatchWriteItem"},
+    "execute-api:PostToConnection": {"execute-api:ManageConnections"},
+    "execute-api:DeleteConnection": {"execute-api:ManageConnections"},
 }
 
-ADAPTERS = {
-    "dynamodb": "shared/aws/src/dynamodb*",
-    "s3": "shared/aws/src/s3*",
-    "secretsmanager": "shared/aws/src/secrets*",
-    "sns": "shared/aws/src/topic.rs",
-}
+ADAPTERS = [
+    ("dynamodb", "shared/aws/src/dynamodb*"),
+    ("dynamodb", "shared/aws/src/calls*"),
+    ("s3", "shared/aws/src/s3*"),
+    ("secretsmanager", "shared/aws/src/secrets*"),
+    ("execute-api", "shared/aws/src/sockets*"),
+    ("sns", "shared/aws/src/topic.rs"),
+]
 
 
 class Code:
@@ -84,15 +88,15 @@ class Code:
         return sets
 
     @functools.cache
-    def schema(self):
-        """The table's names, by the constants of the adapter's `schema` module."""
-        return self._constants("shared/aws/src/dynamodb/schema.rs")
+    def schema(self, table="dynamodb"):
+        """A table's names, by the constants of the adapter's `schema` module; what tables share stands in the ledger's."""
+        return self._constants("shared/aws/src/dynamodb/schema.rs", f"shared/aws/src/{table}/schema.rs")
 
     @functools.cache
     def calls(self):
         """Actions that the adapters' SDK calls need, found by the calls themselves."""
         actions = set()
-        for service, pattern in ADAPTERS.items():
+        for service, pattern in ADAPTERS:
             text = "".join(path.read_text() for path in self._files(pattern))
             for call in re.findall(r"\.(query|scan|publish|[a-z0-9]+(?:_[a-z0-9]+)+)\(\s*\)", text):
                 name = f"{service}:{''.join(word.capitalize() for word in call.split('_'))}"

@@ -6,27 +6,31 @@ from template_rendered import functions, listed
 
 
 def the_jobs_api_is_closed(stack, code):
-    apis = stack.of("AWS::ApiGatewayV2::Api")
+    apis = {name: one for name, one in stack.of("AWS::ApiGatewayV2::Api").items() if name == "JobsHttpApi"}
+
+    def of_jobs(kind):
+        return {name: one for name, one in stack.of(f"AWS::ApiGatewayV2::{kind}").items() if one["Properties"]["ApiId"] == "JobsHttpApi"}
+
     if len(apis) != (stack.parameters["JobsApi"] == "yes"):
         yield f"there are {len(apis)} HTTP APIs"
     jwt = stack.parameters["JobsApiJwtIssuer"] != ""
-    authorizers = stack.of("AWS::ApiGatewayV2::Authorizer")
+    authorizers = of_jobs("Authorizer")
     for name, one in authorizers.items():
         want = {"Issuer": stack.parameters["JobsApiJwtIssuer"], "Audience": [stack.parameters["JobsApiJwtAudience"]]}
         if one["Properties"]["AuthorizerType"] != "JWT" or one["Properties"]["JwtConfiguration"] != want:
             yield f"{name} does not follow JobsApiJwtIssuer and JobsApiJwtAudience"
-    routes = stack.of("AWS::ApiGatewayV2::Route")
+    routes = of_jobs("Route")
     for name, one in routes.items():
         route = one["Properties"]
         if route.get("AuthorizationType") != ("JWT" if jwt else "AWS_IAM"):
             yield f"{name} lets in whoever asks"
         if jwt and route.get("AuthorizerId") not in authorizers:
             yield f"{name} has no authorizer"
-        if route["Target"].removeprefix("integrations/") not in stack.of("AWS::ApiGatewayV2::Integration"):
+        if route["Target"].removeprefix("integrations/") not in of_jobs("Integration"):
             yield f"{name} leads nowhere"
     if apis and [one["Properties"]["RouteKey"] for one in routes.values()] != ["$default"]:
         yield "the jobs API does not answer every path itself"
-    for name, one in stack.of("AWS::ApiGatewayV2::Stage").items():
+    for name, one in of_jobs("Stage").items():
         stage = one["Properties"]
         if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
             yield f"{name} takes any number of requests"
@@ -36,7 +40,7 @@ def the_jobs_api_is_closed(stack, code):
             yield f"{name} has no access log that is kept for a time"
         if stage["StageName"] != "$default":
             yield f"{name} puts its name before every path"
-    for name, one in stack.of("AWS::ApiGatewayV2::Integration").items():
+    for name, one in of_jobs("Integration").items():
         integration = one["Properties"]
         resource, function = functions(stack).get("jobs-api", ("", {"Timeout": 0}))
         if integration["IntegrationUri"] != f"{resource}.Arn" or integration["PayloadFormatVersion"] != "2.0":

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop the test")]
 
 mod calls;
+mod calls_dynamodb;
 mod dynamodb;
 mod dynamodb_answers;
 mod dynamodb_cold;

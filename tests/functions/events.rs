@@ -28,7 +28,7 @@ const TAKEN: [(&str, &[Name]); 15] = [
 ];
 
 /// Fixtures of functions that are no stages: they have tests of their own, and stages refuse them.
-const OF_OTHERS: [&str; 7] = [
+const OF_OTHERS: [&str; 11] = [
     "rotation",
     "rotation-assumed-role",
     "http-check",
@@ -36,6 +36,10 @@ const OF_OTHERS: [&str; 7] = [
     "http-download",
     "http-elsewhere",
     "http-get",
+    "http-webhook",
+    "websocket-connect",
+    "websocket-disconnect",
+    "websocket-message",
 ];
 
 fn fixtures() -> BTreeMap<String, Value> {

@@ -5,6 +5,7 @@
 mod events;
 mod jobs_api;
 mod pipeline;
+mod push_calls;
 mod settings;
 mod voicemail;
 mod world;

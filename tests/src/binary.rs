@@ -298,7 +298,7 @@ fn read_all(mut out: impl Read) -> String {
 }
 
 /// What is built: the command and every function.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 12] = [
     "callvault",
     "query-conversations",
     "submit-batches",
@@ -308,6 +308,9 @@ const PROGRAMS: [&str; 9] = [
     "rotate-token",
     "move-voicemail",
     "jobs-api",
+    "receive-calls",
+    "list-calls",
+    "push-calls",
 ];
 
 /// A program of ours, built once.

@@ -3,6 +3,7 @@
 //! They come from `tests/requirements.txt`, in the virtual environment that `make test` makes. What a stand-in is more
 //! forgiving about than AWS is never proved by it.
 
+pub mod calls_table;
 pub mod gate;
 pub mod lambda;
 pub mod moto;
@@ -11,6 +12,7 @@ pub mod secrets_manager;
 pub mod table;
 pub mod verifying_s3;
 pub mod webhook;
+pub mod websockets;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -1,20 +1,14 @@
 //! `jobs-api`: the jobs API behind API Gateway (HTTP API, payload 2.0).
 //!
-//! | module | owns |
-//! |---|---|
-//! | [`payload`] | API Gateway's event and answer |
-//!
 //! Who may ask is API Gateway's business: IAM or a JWT, never nobody (template.yaml). What a request
 //! means is that of [`callvault_jobs`]. It plans, and leaves the work to the functions of the stages.
-
-pub mod payload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use callvault_bootstrap::lambda::Function;
 use callvault_bootstrap::lambda::refusal::Refusal;
 use callvault_bootstrap::lambda::work::Work;
+use callvault_bootstrap::lambda::{Function, http};
 use callvault_jobs::{Jobs, Problem};
 use serde_json::Value;
 
@@ -30,9 +24,9 @@ pub const FUNCTION: Function =
 /// # Errors
 /// [`Refusal`]: the event is no request of API Gateway. What is wrong with a request is an answer.
 pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal> {
-    let request = match payload::request(event)? {
+    let request = match http::request(event)? {
         Ok(request) => request,
-        Err(problem) => return Ok(payload::answer(&problem.response())),
+        Err(http::NoPath) => return Ok(http::answer(&Problem::not_found().response())),
     };
     let house = &work.house;
     let jobs =
@@ -41,5 +35,5 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     let left = left.map_or(Duration::MAX, |left| Duration::try_from(left).unwrap_or_default());
     // An invocation that is cut is a 500 without a word; this one says that asking again is safe.
     let answered = tokio::time::timeout(left, jobs.answer(request)).await;
-    Ok(payload::answer(&answered.unwrap_or_else(|_| Problem::out_of_time().response())))
+    Ok(http::answer(&answered.unwrap_or_else(|_| Problem::out_of_time().response())))
 }

@@ -38,19 +38,19 @@ mod binding;
 mod claims;
 mod days;
 mod families;
-mod fault;
-mod item;
+pub(crate) mod fault;
+pub(crate) mod item;
 mod jobs;
 mod lanes;
 mod lineage;
 mod notifications;
-mod place;
-mod puts;
+pub(crate) mod place;
+pub(crate) mod puts;
 mod reopening;
 pub mod schema;
-mod seen;
+pub(crate) mod seen;
 mod stored;
-mod table;
+pub(crate) mod table;
 mod turns;
 mod voicemails;
 
@@ -119,7 +119,7 @@ impl DynamoLedger {
         chance: Arc<dyn Fn() -> f64 + Send + Sync>,
     ) -> Self {
         Self {
-            table: Table::new(config, table.into(), &holder, chance),
+            table: Table::new(config, ("LEDGER", table.into()), &holder, chance),
             holder,
             items: Seen::new(ITEMS),
             places: Seen::new(PLACES),

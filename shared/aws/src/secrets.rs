@@ -15,6 +15,9 @@ use serde::de::IgnoredAny;
 
 pub use versions::SecretVersions;
 
+/// Shortest token: nobody guesses one of so many random letters.
+const SHORTEST_TOKEN: usize = 16;
+
 /// What signs in at Genesys.
 #[derive(Debug)]
 pub struct GenesysCredentials {
@@ -31,7 +34,7 @@ pub struct GenesysCredentials {
 #[non_exhaustive]
 pub enum SecretError {
     /// No such secret, or no current version of it.
-    #[error("there is no secret {id} with a current value ({detail}): check GENESYS_SECRET_ID and AWS_REGION")]
+    #[error("there is no secret {id} with a current value ({detail}): check the setting that names it, and AWS_REGION")]
     Missing {
         /// Which.
         id: String,
@@ -66,6 +69,16 @@ pub enum SecretError {
         /// What is wrong, without any content.
         detail: String,
     },
+    /// It is no token.
+    #[error(
+        "secret {id} cannot be used ({detail}): it should be {SHORTEST_TOKEN} or more letters, digits and signs of ASCII without blanks"
+    )]
+    NoToken {
+        /// Which.
+        id: String,
+        /// What is wrong, without any content.
+        detail: String,
+    },
     /// Secrets Manager does not answer.
     #[error("secret {id} cannot be reached ({detail}): check AWS_REGION, credentials and network, and run again")]
     Unreachable {
@@ -83,7 +96,7 @@ impl SecretError {
             Self::Missing { .. } => "secret-missing",
             Self::Denied { .. } => "secret-denied",
             Self::Unwritable { .. } => "secret-unwritable",
-            Self::Unreadable { .. } => "secret-unreadable",
+            Self::Unreadable { .. } | Self::NoToken { .. } => "secret-unreadable",
             Self::Unreachable { .. } => "secret-unreachable",
         }
     }
@@ -103,6 +116,32 @@ impl GenesysSecret {
         let answer = answer.map_err(|error| of_sdk(id, &error))?;
         let text = answer.secret_string().ok_or("it is binary");
         text.and_then(parse).map_err(|detail| SecretError::Unreadable { id: id.to_owned(), detail: detail.to_owned() })
+    }
+}
+
+/// Reads tokens that others prove to be allowed with: secrets that are a text, and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenSecret;
+
+impl TokenSecret {
+    /// Reads the current version (`AWSCURRENT`) of a secret, named by its name or ARN.
+    ///
+    /// # Errors
+    /// [`SecretError`], which says what to do and shows no content.
+    pub async fn read(sdk: &SdkConfig, id: &str) -> Result<SecretString, SecretError> {
+        let answer = Client::new(sdk).get_secret_value().secret_id(id).version_stage("AWSCURRENT").send().await;
+        let answer = answer.map_err(|error| of_sdk(id, &error))?;
+        let token = answer.secret_string().ok_or("it is binary").and_then(token);
+        token.map_err(|detail| SecretError::NoToken { id: id.to_owned(), detail: detail.to_owned() })
+    }
+}
+
+/// The token that a secret's text is. A line's end behind it is the editor's.
+fn token(text: &str) -> Result<SecretString, &'static str> {
+    match text.trim() {
+        short if short.len() < SHORTEST_TOKEN => Err("it is too short"),
+        token if !token.bytes().all(|b| b.is_ascii_graphic()) => Err("it has other signs, or blanks"),
+        token => Ok(token.into()),
     }
 }
 
@@ -179,6 +218,14 @@ mod tests {
         assert_eq!(read.region.as_deref(), Some("mypurecloud.de"));
         assert!(!format!("{read:?}").contains("s3cret"));
         assert_eq!(parse(r#"{"clientId":"id","clientSecret":"s"}"#).unwrap().region, None);
+    }
+
+    #[test]
+    fn a_token_is_a_text_that_nobody_guesses() {
+        assert_eq!(token(" 0123456789abcdef\n").unwrap().expose_secret(), "0123456789abcdef");
+        for text in ["", "hunter2", "hunter2 hunter2 hunter2", "hunter2hunter2hünter2"] {
+            assert!(!token(text).unwrap_err().contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

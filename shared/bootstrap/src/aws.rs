@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use callvault_aws::calls::DynamoCalls;
 use callvault_aws::config::SdkConfig;
 use callvault_aws::dynamodb::DynamoLedger;
 use callvault_aws::s3::{self, S3Archive, S3Options};
@@ -19,6 +20,11 @@ pub use callvault_aws::config::{load, of_function};
 /// The ledger in a table. Sends nothing.
 pub fn ledger(sdk: &SdkConfig, table: &str) -> DynamoLedger {
     DynamoLedger::new(sdk, table, system::holder(), system::chance())
+}
+
+/// The calls in a table. Sends nothing.
+pub fn calls(sdk: &SdkConfig, table: &str) -> DynamoCalls {
+    DynamoCalls::new(sdk, table, &system::holder(), system::chance())
 }
 
 /// Binds a ledger (see [`crate::binding`]).

@@ -3,6 +3,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`event`] | what wakes a function, read once at the door |
+//! | [`http`] | requests and responses of API Gateway |
+//! | [`gate`] | a gate whose secret is in Secrets Manager |
 //! | [`parts`] | settings into ports, once per instance; the warm-up |
 //! | [`source`] | the Genesys client with the invocation's deadline |
 //! | [`user`] | the same in a signed-in user's name |
@@ -14,6 +16,8 @@
 //! says nothing. An instance that could not start says why to every invocation, and tries again.
 
 pub mod event;
+pub mod gate;
+pub mod http;
 pub mod parts;
 pub mod refusal;
 pub mod source;
@@ -170,6 +174,26 @@ async fn invoke(
     let name = function.name;
     tracing::info!(claimed, settled, stored, bytes, parked, failed, found, given_back, "{name}: {settled} settled");
     answer
+}
+
+/// Settings that a function cannot do without, with what is expected of each.
+///
+/// # Errors
+/// [`Refusal`], which names all that are missing.
+pub fn required<const N: usize>(
+    lookup: impl Fn(&str) -> Option<String>,
+    names: [(&str, &str); N],
+) -> Result<[String; N], Refusal> {
+    let found = names.map(|(name, _)| lookup(name).map(|text| text.trim().to_owned()));
+    let missing: Vec<String> = std::iter::zip(&names, &found)
+        .filter(|(_, found)| found.is_none())
+        .map(|((name, expected), _)| format!("{name} is not set: expected {expected}"))
+        .collect();
+    if missing.is_empty() {
+        Ok(found.map(Option::unwrap_or_default))
+    } else {
+        Err(Refusal::settings(missing.join("\n")))
+    }
 }
 
 /// Metrics are lines on stdout, in one write each: nothing else may stand in the middle of one.

@@ -10,13 +10,19 @@ pub struct Reader {
     url: String,
     arn: String,
     iterators: Vec<String>,
+    wakes: fn(&Value) -> bool,
 }
 
 impl Reader {
-    /// Finds the table's stream and its shards.
+    /// Finds the stream of a ledger's table and its shards.
     pub async fn new(moto: &str, table: &str) -> Self {
+        Self::filtered(moto, table, wakes_upload).await
+    }
+
+    /// The same of any table, with the filter of its function.
+    pub async fn filtered(moto: &str, table: &str, wakes: fn(&Value) -> bool) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut reader = Self { http, url: moto.to_owned(), arn: String::new(), iterators: Vec::new() };
+        let mut reader = Self { http, url: moto.to_owned(), arn: String::new(), iterators: Vec::new(), wakes };
         let streams = reader.ask("ListStreams", json!({ "TableName": table })).await;
         reader.arn = streams["Streams"][0]["StreamArn"].as_str().unwrap().to_owned();
         let stream = reader.ask("DescribeStream", json!({ "StreamArn": reader.arn })).await;
@@ -40,7 +46,7 @@ impl Reader {
                 self.iterators[n] = next.to_owned();
             }
             found.extend(
-                page["Records"].as_array().into_iter().flatten().filter(|r| wakes_upload(r)).map(|r| self.event(r)),
+                page["Records"].as_array().into_iter().flatten().filter(|r| (self.wakes)(r)).map(|r| self.event(r)),
             );
         }
         found
@@ -67,7 +73,13 @@ impl Reader {
     }
 }
 
-/// The filter in `template.yaml`.
+/// The filter of push-calls in `template.yaml`.
+pub fn wakes_push(record: &Value) -> bool {
+    let tell = &record["dynamodb"]["NewImage"]["tell"]["S"];
+    tell == "call" || (tell == "connection" && record["eventName"] == "INSERT")
+}
+
+/// The filter of upload-recordings in `template.yaml`.
 fn wakes_upload(record: &Value) -> bool {
     record["dynamodb"]["NewImage"]["wake"]["S"] == "upload"
 }

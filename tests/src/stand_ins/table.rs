@@ -33,12 +33,12 @@ pub async fn create(sdk: &SdkConfig, name: &str) {
     assert!(created.is_ok() || there, "{created:?}");
 }
 
-fn keys(hash: &str, range: &str) -> Vec<KeySchemaElement> {
+pub(super) fn keys(hash: &str, range: &str) -> Vec<KeySchemaElement> {
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
     vec![key(hash, KeyType::Hash), key(range, KeyType::Range)]
 }
 
-fn index(name: &str, hash: &str, range: &str) -> GlobalSecondaryIndex {
+pub(super) fn index(name: &str, hash: &str, range: &str) -> GlobalSecondaryIndex {
     let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
     GlobalSecondaryIndex::builder()
         .index_name(name)

@@ -59,6 +59,8 @@ struct Inner {
     script: Mutex<Script>,
     calls: Mutex<Vec<Call>>,
     meter: Mutex<Meter>,
+    /// Held while a write is with the stand-in.
+    writing: Option<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -70,11 +72,22 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// One that passes everything.
     pub fn quiet() -> Self {
+        Self::made(None)
+    }
+
+    /// The same, and one write at a time: the stand-in looks at a condition and writes in two steps, which threads get between, while
+    /// DynamoDB does it in one.
+    pub fn atomic() -> Self {
+        Self::made(Some(tokio::sync::Mutex::default()))
+    }
+
+    fn made(writing: Option<tokio::sync::Mutex<()>>) -> Self {
         Self(Arc::new(Inner {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             script: Mutex::new(Box::new(|_| Step::Pass)),
             calls: Mutex::default(),
             meter: Mutex::default(),
+            writing,
         }))
     }
 
@@ -130,6 +143,11 @@ impl Wire {
             Step::LoseCall => Err(timeout()),
             Step::Answer(status, body) => Ok(response(status, body.to_string().into_bytes())),
             Step::Pass | Step::LoseAnswer => {
+                let writes = ["PutItem", "UpdateItem", "DeleteItem"].contains(&call.operation.as_str());
+                let _alone = match &self.0.writing {
+                    Some(writing) if writes => Some(writing.lock().await),
+                    _ => None,
+                };
                 let (status, body) = self.forward(&request, bytes).await?;
                 let answer = serde_json::from_slice(&body).unwrap_or_default();
                 self.0.meter.lock().unwrap().count(&call, status, &answer);

@@ -64,6 +64,7 @@ impl Lane {
             partition: (self.hash.0, self.hash.1.as_str().to_owned()),
             sort: until,
             limit: Some(limit),
+            consistent: false,
             ..Ask::partition(String::new())
         }
     }

@@ -7,7 +7,7 @@ use callvault_pipeline::ledger::LedgerError;
 
 /// Whether a failed call may have taken effect all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// It was refused, or never sent.
     None,
     /// Nobody knows: the answer was lost.
@@ -16,7 +16,7 @@ pub(super) enum Effect {
 
 /// Whether the call may have taken effect. The SDK has tried several times: one attempt may have, though the last one
 /// was refused for the pace.
-pub(super) fn effect<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Effect {
+pub(crate) fn effect<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Effect {
     match error {
         SdkError::ConstructionFailure(_) => Effect::None,
         SdkError::ServiceError(service) => match service.err().code() {
@@ -29,14 +29,24 @@ pub(super) fn effect<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Effe
     }
 }
 
-/// `operation` on table `table` of `region` failed.
-pub(super) fn fault<E, R>(error: &SdkError<E, R>, operation: &str, table: &str, region: &str) -> LedgerError
+/// What failed.
+pub(crate) struct Of<'a> {
+    pub(crate) operation: &'a str,
+    pub(crate) table: &'a str,
+    pub(crate) region: &'a str,
+    /// The setting that names the table.
+    pub(crate) setting: &'static str,
+}
+
+/// A call failed.
+pub(crate) fn fault<E, R>(error: &SdkError<E, R>, of: &Of<'_>) -> LedgerError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
+    let Of { operation, region, .. } = of;
     let detail = match error {
-        SdkError::ServiceError(service) => refused(service.err(), operation, table, region),
+        SdkError::ServiceError(service) => refused(service.err(), of),
         SdkError::TimeoutError(_) => format!("DynamoDB in {region} did not answer {operation} in time: run again"),
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => {
             format!(
@@ -49,12 +59,13 @@ where
     LedgerError::Unusable { detail }
 }
 
-fn refused(error: &impl ProvideErrorMetadata, operation: &str, table: &str, region: &str) -> String {
+fn refused(error: &impl ProvideErrorMetadata, of: &Of<'_>) -> String {
+    let Of { operation, table, region, setting } = of;
     let code = error.code().unwrap_or("an unknown error");
     let message = error.message().unwrap_or_default();
     match code {
         "ResourceNotFoundException" => {
-            format!("there is no table {table} with its indexes in {region}: check LEDGER and the region")
+            format!("there is no table {table} with its indexes in {region}: check {setting} and the region")
         }
         "AccessDeniedException" => format!("AWS does not allow dynamodb:{operation} on table {table}: check the role"),
         "UnrecognizedClientException" | "ExpiredTokenException" | "MissingAuthenticationTokenException" => {

@@ -13,7 +13,7 @@ use super::schema;
 use super::stored::{self, Content};
 
 /// What DynamoDB gives and takes.
-pub(super) type Attributes = HashMap<String, AttributeValue>;
+pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
 /// DynamoDB takes no item over 400 KB, names and keys included. No item grows beyond this.
 const MOST_BYTES: usize = 380_000;
@@ -140,22 +140,22 @@ impl Item {
 }
 
 /// A text attribute.
-pub(super) fn text<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
     attributes.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
 /// A whole number.
-pub(super) fn number(attributes: &Attributes, name: &str) -> Option<i64> {
+pub(crate) fn number(attributes: &Attributes, name: &str) -> Option<i64> {
     attributes.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
 }
 
 /// An item's version; 0 where it has none.
-pub(super) fn version_of(attributes: &Attributes) -> u64 {
+pub(crate) fn version_of(attributes: &Attributes) -> u64 {
     number(attributes, schema::VERSION).and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
 }
 
 /// An item's keys.
-pub(super) fn place_of(attributes: &Attributes) -> Result<Place, LedgerError> {
+pub(crate) fn place_of(attributes: &Attributes) -> Result<Place, LedgerError> {
     match (text(attributes, schema::PARTITION), text(attributes, schema::SORT)) {
         (Some(pk), Some(sk)) => Ok(Place { pk: pk.to_owned(), sk: sk.to_owned() }),
         _ => Err(LedgerError::Unusable { detail: "an item without keys: is LEDGER the right table?".to_owned() }),

@@ -11,9 +11,9 @@ pub(super) const SHARDS: u8 = 16;
 
 /// An item's keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    pub(super) pk: String,
-    pub(super) sk: String,
+pub(crate) struct Place {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
 }
 
 impl Place {

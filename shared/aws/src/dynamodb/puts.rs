@@ -22,7 +22,7 @@ const MOST_SENDINGS: u32 = 2;
 
 /// What became of a write.
 #[derive(Debug)]
-pub(super) enum Put {
+pub(crate) enum Put {
     /// It took effect; the item's version.
     Done(u64),
     /// The item is another than was thought: this one, if it is there at all.
@@ -31,7 +31,7 @@ pub(super) enum Put {
 
 impl Table {
     /// Puts an item that is always the same: no condition, no version.
-    pub(super) async fn put_mark(&self, place: &Place) -> Result<(), LedgerError> {
+    pub(crate) async fn put_mark(&self, place: &Place) -> Result<(), LedgerError> {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(keys(place)));
         let answer = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
         let answer = answer.map_err(|error| self.fault(&error, "PutItem"))?;
@@ -40,7 +40,7 @@ impl Table {
     }
 
     /// Puts an item if it still has `version`; 0 when it must not be there.
-    pub(super) async fn put(&self, place: &Place, version: u64, content: Attributes) -> Result<Put, LedgerError> {
+    pub(crate) async fn put(&self, place: &Place, version: u64, content: Attributes) -> Result<Put, LedgerError> {
         let write = format!("{}-{:x}", self.writer, self.writes.fetch_add(1, Ordering::Relaxed));
         let mut item = content;
         item.extend(keys(place));

@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A map that forgets what was not asked for lately, at the latest when `2 * most` newer things are known.
 #[derive(Debug)]
-pub(super) struct Seen<K, V> {
+pub(crate) struct Seen<K, V> {
     most: usize,
     generations: Mutex<[HashMap<K, V>; 2]>,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Seen<K, V> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, generations: Mutex::new([HashMap::new(), HashMap::new()]) }
     }
 
@@ -21,7 +21,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Seen<K, V> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         let mut generations = self.generations();
         let [new, old] = &mut *generations;
         if let Some(value) = new.get(key) {
@@ -32,7 +32,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Seen<K, V> {
         Some(value)
     }
 
-    pub(super) fn put(&self, key: K, value: V) {
+    pub(crate) fn put(&self, key: K, value: V) {
         let mut generations = self.generations();
         let [new, old] = &mut *generations;
         old.remove(&key);
@@ -42,13 +42,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Seen<K, V> {
         }
     }
 
-    pub(super) fn forget(&self, key: &K) {
+    pub(crate) fn forget(&self, key: &K) {
         self.generations().iter_mut().for_each(|generation| {
             generation.remove(key);
         });
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.generations().iter().map(HashMap::len).sum()
     }
 }

@@ -1,4 +1,5 @@
-//! The table's calls that read: get, get many, query. Knows nothing of rows' meaning.
+//! A table's calls that read: get, get many, query. Knows nothing of rows' meaning: the ledger's table and that of calls
+//! share it.
 //!
 //! The SDK retries what may be retried. What is left to do here: keys that a batch left unprocessed.
 
@@ -43,49 +44,60 @@ pub struct Consumed {
 
 /// What is asked of a query.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    pub(super) index: Option<&'static str>,
+pub(crate) struct Ask {
+    pub(crate) index: Option<&'static str>,
     /// Name and value of the partition key.
-    pub(super) partition: (&'static str, String),
+    pub(crate) partition: (&'static str, String),
     /// A condition on the sort key, with its name and values.
-    pub(super) sort: Option<Condition>,
+    pub(crate) sort: Option<Condition>,
     /// What is answered of what is read.
-    pub(super) filter: Option<Condition>,
+    pub(crate) filter: Option<Condition>,
     /// Only this attribute.
-    pub(super) only: Option<&'static str>,
-    pub(super) limit: Option<usize>,
-    pub(super) start: Option<Attributes>,
+    pub(crate) only: Option<&'static str>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) start: Option<Attributes>,
+    /// Whether it asks for what is there now. Global indexes cannot say.
+    pub(crate) consistent: bool,
 }
 
 /// An expression over `#name`, with the values it names.
 #[derive(Debug, Clone)]
-pub(super) struct Condition {
-    pub(super) name: &'static str,
-    pub(super) expression: &'static str,
-    pub(super) values: Vec<(&'static str, AttributeValue)>,
+pub(crate) struct Condition {
+    pub(crate) name: &'static str,
+    pub(crate) expression: &'static str,
+    pub(crate) values: Vec<(&'static str, AttributeValue)>,
 }
 
 impl Ask {
     /// Everything of a partition of the table.
-    pub(super) fn partition(value: String) -> Self {
+    pub(crate) fn partition(value: String) -> Self {
         let partition = (schema::PARTITION, value);
-        Self { index: None, partition, sort: None, filter: None, only: None, limit: None, start: None }
+        Self {
+            index: None,
+            partition,
+            sort: None,
+            filter: None,
+            only: None,
+            limit: None,
+            start: None,
+            consistent: true,
+        }
     }
 }
 
 impl Condition {
     /// A sort key that begins so.
-    pub(super) fn begins_with(name: &'static str, text: &str) -> Self {
+    pub(crate) fn begins_with(name: &'static str, text: &str) -> Self {
         Self::over(name, "begins_with(#sort, :sort)", text)
     }
 
     /// This sort key, and what follows it.
-    pub(super) fn from(name: &'static str, text: &str) -> Self {
+    pub(crate) fn from(name: &'static str, text: &str) -> Self {
         Self::over(name, "#sort >= :sort", text)
     }
 
     /// What stands before this sort key.
-    pub(super) fn before(name: &'static str, text: &str) -> Self {
+    pub(crate) fn before(name: &'static str, text: &str) -> Self {
         Self::over(name, "#sort < :sort", text)
     }
 
@@ -95,29 +107,31 @@ impl Condition {
 }
 
 /// What a query gave.
-pub(super) struct Page {
-    pub(super) items: Vec<Attributes>,
+pub(crate) struct Page {
+    pub(crate) items: Vec<Attributes>,
     /// Where the next page begins.
-    pub(super) next: Option<Attributes>,
+    pub(crate) next: Option<Attributes>,
 }
 
-/// The table.
-pub(super) struct Table {
-    pub(super) client: Client,
-    pub(super) name: String,
+/// A table.
+pub(crate) struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: String,
     region: String,
+    /// The setting that names it, for advice.
+    setting: &'static str,
     sleep: Option<SharedAsyncSleep>,
     chance: Arc<dyn Fn() -> f64 + Send + Sync>,
     consumed: Mutex<Consumed>,
     /// Writes carry this and their number.
-    pub(super) writer: String,
-    pub(super) writes: AtomicU64,
+    pub(crate) writer: String,
+    pub(crate) writes: AtomicU64,
 }
 
 impl Table {
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &SdkConfig,
-        name: String,
+        (setting, name): (&'static str, String),
         holder: &HolderId,
         chance: Arc<dyn Fn() -> f64 + Send + Sync>,
     ) -> Self {
@@ -130,6 +144,7 @@ impl Table {
         Self {
             client: Client::new(config),
             name,
+            setting,
             region: config.region().map_or_else(|| "no region".to_owned(), ToString::to_string),
             sleep: config.sleep_impl(),
             chance,
@@ -139,20 +154,20 @@ impl Table {
         }
     }
 
-    pub(super) fn consumed(&self) -> Consumed {
+    pub(crate) fn consumed(&self) -> Consumed {
         *self.consumed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn region(&self) -> &str {
+    pub(crate) fn region(&self) -> &str {
         &self.region
     }
 
     /// Waits a little, longer the more often it was in vain.
-    pub(super) async fn pause(&self, round: u32) {
+    pub(crate) async fn pause(&self, round: u32) {
         if let Some(sleep) = &self.sleep {
             let most = 0.02 * f64::from(1_u32 << round.min(6));
             sleep.sleep(Duration::from_secs_f64(most * (0.5 + (self.chance)() / 2.0))).await;
@@ -162,7 +177,7 @@ impl Table {
     /// What `work` gives, if it does so soon. For locks: whoever holds one may be a future that nobody polls just now,
     /// because its owner waits for us. A lock only saves refused writes; every write is conditional, so nothing depends
     /// on having it.
-    pub(super) async fn soon<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn soon<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let Some(sleep) = &self.sleep else { return None };
         match select(std::pin::pin!(work), sleep.sleep(PATIENCE)).await {
             Either::Left((done, _)) => Some(done),
@@ -170,14 +185,15 @@ impl Table {
         }
     }
 
-    pub(super) fn fault<E>(&self, error: &SdkError<E>, operation: &str) -> LedgerError
+    pub(crate) fn fault<E>(&self, error: &SdkError<E>, operation: &str) -> LedgerError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        fault::fault(error, operation, &self.name, &self.region)
+        let of = fault::Of { operation, table: &self.name, region: &self.region, setting: self.setting };
+        fault::fault(error, &of)
     }
 
-    pub(super) fn count<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>, write: bool) {
+    pub(crate) fn count<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>, write: bool) {
         let units: f64 = capacity.into_iter().filter_map(|capacity| capacity.capacity_units).sum();
         let mut consumed = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
         consumed.calls += 1;
@@ -185,13 +201,13 @@ impl Table {
     }
 
     /// What the table is.
-    pub(super) async fn describe(&self) -> Result<Option<aws_sdk_dynamodb::types::TableDescription>, LedgerError> {
+    pub(crate) async fn describe(&self) -> Result<Option<aws_sdk_dynamodb::types::TableDescription>, LedgerError> {
         let answer = self.client.describe_table().table_name(&self.name).send().await;
         Ok(answer.map_err(|error| self.fault(&error, "DescribeTable"))?.table)
     }
 
     /// An item as it is now.
-    pub(super) async fn get(&self, place: &Place) -> Result<Option<Attributes>, LedgerError> {
+    pub(crate) async fn get(&self, place: &Place) -> Result<Option<Attributes>, LedgerError> {
         let request = self.client.get_item().table_name(&self.name).set_key(Some(keys(place)));
         let request = request.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = request.send().await.map_err(|error| self.fault(&error, "GetItem"))?;
@@ -200,7 +216,7 @@ impl Table {
     }
 
     /// Those of the items that are there, in any order.
-    pub(super) async fn get_many(&self, places: &[Place], consistent: bool) -> Result<Vec<Attributes>, LedgerError> {
+    pub(crate) async fn get_many(&self, places: &[Place], consistent: bool) -> Result<Vec<Attributes>, LedgerError> {
         let mut found = Vec::with_capacity(places.len());
         for chunk in places.chunks(MOST_KEYS) {
             let mut wanted: Vec<Attributes> = chunk.iter().map(keys).collect();
@@ -243,7 +259,7 @@ impl Table {
     }
 
     /// One page. Over the table it is what is there now; over an index it may be a moment old.
-    pub(super) async fn query(&self, ask: &Ask) -> Result<Page, LedgerError> {
+    pub(crate) async fn query(&self, ask: &Ask) -> Result<Page, LedgerError> {
         let (name, value) = &ask.partition;
         let mut condition = "#partition = :partition".to_owned();
         let mut request = self
@@ -251,7 +267,7 @@ impl Table {
             .query()
             .table_name(&self.name)
             .set_index_name(ask.index.map(str::to_owned))
-            .consistent_read(ask.index.is_none())
+            .consistent_read(ask.consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .expression_attribute_names("#partition", *name)
             .expression_attribute_values(":partition", AttributeValue::S(value.clone()))
@@ -281,7 +297,7 @@ impl Table {
     }
 
     /// Every page of a query.
-    pub(super) async fn query_all(&self, mut ask: Ask) -> Result<Vec<Attributes>, LedgerError> {
+    pub(crate) async fn query_all(&self, mut ask: Ask) -> Result<Vec<Attributes>, LedgerError> {
         let mut all = Vec::new();
         loop {
             let page = self.query(&ask).await?;
@@ -294,7 +310,7 @@ impl Table {
     }
 }
 
-pub(super) fn keys(place: &Place) -> Attributes {
+pub(crate) fn keys(place: &Place) -> Attributes {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     Attributes::from([(schema::PARTITION.to_owned(), text(&place.pk)), (schema::SORT.to_owned(), text(&place.sk))])
 }

@@ -1,5 +1,7 @@
 //! Errors of functions: a stable code for alarms and dead letters, and a sentence that says what to do.
 
+use callvault_aws::secrets::SecretError;
+use callvault_calls::store::StoreError;
 use callvault_pipeline::archive::ArchiveError;
 use callvault_pipeline::ledger::LedgerError;
 use callvault_pipeline::stages::Fault;
@@ -55,6 +57,18 @@ impl From<LedgerError> for Refusal {
 
 impl From<ArchiveError> for Refusal {
     fn from(error: ArchiveError) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<SecretError> for Refusal {
+    fn from(error: SecretError) -> Self {
         Self { code: error.code(), message: error.to_string() }
     }
 }

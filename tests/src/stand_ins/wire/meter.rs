@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use callvault_aws::calls::schema as calls;
 use callvault_aws::dynamodb::schema;
 use serde_json::{Map, Value};
 
@@ -19,7 +20,7 @@ pub struct Units {
     pub read: f64,
     /// Write units.
     pub write: f64,
-    /// The largest conversation written, in bytes.
+    /// The largest conversation or call written, in bytes.
     pub largest: usize,
 }
 
@@ -42,6 +43,8 @@ impl Meter {
     pub(super) fn count(&mut self, call: &Call, status: u16, answer: &Value) {
         match call.operation.as_str() {
             "PutItem" => self.put(&call.body, status),
+            // A counter.
+            "UpdateItem" => self.units.write += 1.0,
             "GetItem" => self.units.read += read_units(size_of(&answer["Item"]), &call.body),
             "BatchGetItem" => self.batch(&call.body, answer),
             "Query" => self.query(&call.body, answer),
@@ -59,11 +62,17 @@ impl Meter {
             return;
         }
         self.units.write += kib(size(&new).max(before));
-        if key.2.starts_with("conversation/") {
+        if key.2.starts_with("conversation/") || key.2 == calls::ROW {
             self.units.largest = self.units.largest.max(size(&new));
         }
         let old = old.unwrap_or_default();
-        for names in [[schema::WORK, schema::DUE], [schema::COPY, schema::COPY_DUE]] {
+        if new.contains_key(calls::NUMBER) {
+            // An index that holds everything.
+            self.units.write += kib(size(&new));
+        }
+        let of_ledger = [[schema::WORK, schema::DUE], [schema::COPY, schema::COPY_DUE]];
+        let of_calls = [[calls::LIST, calls::ID], [calls::STATE, calls::ID]];
+        for names in of_ledger.into_iter().chain(of_calls) {
             let entry = |item: &Map<String, Value>| {
                 item.get(names[0]).zip(item.get(names[1])).map(|(a, b)| (a.clone(), b.clone()))
             };

@@ -1,24 +1,28 @@
-//! API Gateway's event and answer, as its payload format 2.0 has them. Fields that are not needed are left alone.
+//! Requests and responses of an HTTP API of API Gateway, as its payload format 2.0 has them. Fields that are not needed are left
+//! alone.
 //!
-//! Must never show a header or a body in an error: a header holds the sender's signature.
+//! Must never show a path, a header or a body in an error: they hold the sender's signature or secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use callvault_bootstrap::lambda::refusal::Refusal;
-use callvault_jobs::Problem;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use serde_json::{Map, Value, json};
+
+use super::refusal::Refusal;
 
 /// The stage that has no name in its paths.
 const NAMELESS_STAGE: &str = "$default";
 
-/// Reads an event: the request it holds, or what is wrong with that.
+/// A path that is none: nothing is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPath;
+
+/// Reads an event: the request it holds.
 ///
 /// # Errors
 /// [`Refusal`] with the code `event-malformed`: the event is no request of API Gateway.
-pub fn request(event: &Value) -> Result<Result<Request<Bytes>, Problem>, Refusal> {
+pub fn request(event: &Value) -> Result<Result<Request<Bytes>, NoPath>, Refusal> {
     let wrong =
         |what: &str| Refusal::malformed(format!("{what}: expected a request of an HTTP API, in payload format 2.0"));
     if event.get("version").and_then(Value::as_str) != Some("2.0") {
@@ -35,11 +39,9 @@ pub fn request(event: &Value) -> Result<Result<Request<Bytes>, Problem>, Refusal
     let path = without_stage(path, context["stage"].as_str());
     match path.parse::<Uri>() {
         Ok(uri) if uri.path() == path => *request.uri_mut() = uri,
-        _ => return Ok(Err(Problem::not_found())),
+        _ => return Ok(Err(NoPath)),
     }
-    if let Some(content_type) = event["headers"].as_object().and_then(content_type) {
-        request.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
+    *request.headers_mut() = event["headers"].as_object().map(headers).unwrap_or_default();
     Ok(Ok(request))
 }
 
@@ -76,14 +78,24 @@ fn body(event: &Value) -> Result<Bytes, String> {
     }
 }
 
-/// The content type, whatever the case of its header's name. The rest is not needed here.
-fn content_type(headers: &Map<String, Value>) -> Option<HeaderValue> {
-    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()))?;
-    HeaderValue::from_str(value.as_str()?).ok()
+/// The headers, one value to a name: API Gateway joins those that came several times with commas. What is none is left out.
+fn headers(headers: &Map<String, Value>) -> HeaderMap {
+    let header = |(name, value): (&String, &Value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
+    };
+    // Names in two spellings are the same name twice.
+    let mut all = HeaderMap::new();
+    for (name, value) in headers.iter().filter_map(header) {
+        all.append(name, value);
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     fn event(path: &str, stage: &str) -> Value {
@@ -116,7 +128,7 @@ mod tests {
     fn a_path_that_is_none_is_not_found() {
         for path in ["", "a", "/a b", "/a?b", "/a#b"] {
             let read = request(&event(path, "$default")).unwrap();
-            assert_eq!(read.unwrap_err().code, "not-found", "{path}");
+            assert_eq!(read.unwrap_err(), NoPath, "{path}");
         }
     }
 }

@@ -1,0 +1,13 @@
+//! `list-calls`: see the library.
+
+use callvault_bootstrap::lambda;
+use list_calls::{FUNCTION, Parts, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let connect = async || Parts::connect(|name| FUNCTION.lookup(name)).await;
+    lambda::serve(&FUNCTION, connect, async |parts: &Parts, event, _: &lambda_runtime::Context| {
+        handle(event, parts).await
+    })
+    .await
+}
