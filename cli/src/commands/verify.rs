@@ -87,7 +87,7 @@ async fn compare(
 /// Compares, makes due what can be mended, works until the days are closed, and compares those days again.
 async fn mend(settings: Settings, days: &[Day], args: &args::Verify) -> Result<Verified, Failure> {
     check_archive(&settings)?;
-    let connected = Connected::open(settings).await?;
+    let connected = Box::pin(Connected::open(settings)).await?;
     let Connected { settings, house, client, .. } = &connected;
     refuse_unfinished(house, args.to)?;
     let verify = wiring::verify(settings, house, Some(client.clone()), args.sample);

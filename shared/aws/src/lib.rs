@@ -7,8 +7,8 @@
 //! | [`dynamodb`] | the ledger's rows in one table |
 //! | [`s3`] | the archive's objects in one bucket |
 //! | [`secrets`] | Genesys credentials in a secret, and the versions of one that is rotated |
-//! | [`topic`] | a topic of SNS that is told of closed days |
 //! | [`sockets`] | messages to open websockets |
+//! | [`topic`] | a topic of SNS that is told of closed days |
 //! | [`user_secret`] | a signed-in user's secret, for whoever signs in |
 //! | [`user_tokens`] | the access token of a signed-in user, from a secret |
 //!
@@ -19,7 +19,7 @@ pub mod config;
 pub mod dynamodb;
 pub mod s3;
 pub mod secrets;
-pub mod topic;
 pub mod sockets;
+pub mod topic;
 pub mod user_secret;
 pub mod user_tokens;
