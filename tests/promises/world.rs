@@ -145,7 +145,12 @@ impl World {
                 uploads: Uploads::Here,
             },
             describe: Describe { house: house.clone(), source: source.clone(), mode, kinds },
-            upload: Upload { house: house.clone(), source, reader, options: UploadOptions { concurrency, chat } },
+            upload: Upload {
+                house: house.clone(),
+                source,
+                reader,
+                options: UploadOptions { concurrency, chat, by_store: false },
+            },
             close: Close { house, recheck: Duration::from_secs(15) },
         }
     }
