@@ -6,6 +6,7 @@
 //! | `settings` | every setting that is wrong, by environment and by file |
 //! | `sources` | orgs that refuse, do not answer or are not there |
 //! | `places` | archives and ledgers that are not what they should be, or full |
+//! | `clouds` | archives in Azure and Google Cloud that are not what they should be |
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `estimate` | what an export will take, and what it then takes |
 //! | `report` | the file it leaves, and what it refuses |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod answers;
+mod clouds;
 mod doctor;
 mod estimate;
 mod login;

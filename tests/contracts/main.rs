@@ -1,9 +1,11 @@
 //! Contracts: what every implementation of a port must do, over each of them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop the test")]
 
+mod clouds;
 mod dynamodb;
 mod dynamodb_answers;
 mod dynamodb_cold;
+mod fetched;
 mod folder;
 mod ledgers;
 mod s3;

@@ -9,6 +9,7 @@
 //! | `polite` | the source is treated politely |
 //! | `calendars` | days of other zones, long ago, many, and in pieces |
 //! | `choices` | settings that choose what is exported and where it goes |
+//! | `elsewhere` | the same in Azure, Google Cloud and a store that speaks S3 |
 //! | `scheduled` | `run` exports every day, whatever stops it |
 //! | `verified` | what differs is found, and mended where it can be |
 //! | `secrets` | no secret in anything that is written |
@@ -18,6 +19,7 @@
 mod again;
 mod calendars;
 mod choices;
+mod elsewhere;
 mod killed;
 mod polite;
 mod scheduled;

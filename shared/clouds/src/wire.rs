@@ -156,6 +156,8 @@ impl Wire {
         let mut client = Client::builder()
             .https_only(!plain)
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
             .connect_timeout(LONGEST_CONNECT)
             .pool_idle_timeout(Duration::from_secs(30))
             // One connection for each transfer: windows shared by many would have to be as large as all of them.
