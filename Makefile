@@ -12,7 +12,7 @@ ZIP_BUDGET := 4000000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
 
-.PHONY: help demo test browser-test browser-check api-test airflow-test rust-tests venv lint template lambda deploy bench audit clean
+.PHONY: help demo test azurite browser-test browser-check api-test airflow-test rust-tests venv lint template lambda deploy bench audit clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,9 +20,9 @@ help: ## What there is
 demo: ## Export a simulated day for real and compare the archive with the truth
 	$(CARGO) run --quiet --package callvault --no-default-features -- demo
 
-test: venv ## Everything that must hold
+test: venv azurite ## Everything that must hold
 	$(CARGO) build --workspace --all-features
-	@$(VENV)/bin/python tests/with_moto.py $(MAKE) --no-print-directory rust-tests
+	@$(VENV)/bin/python tests/with_stand_ins.py $(MAKE) --no-print-directory rust-tests
 	$(CARGO) test --workspace --all-features --doc
 	$(VENV)/bin/python tests/media_check.py
 	@$(MAKE) --no-print-directory api-test
@@ -64,6 +64,14 @@ venv: $(VENV)/.made ## The virtual environment that tests use (target/venv)
 $(VENV)/.made: tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement tests/requirements.txt
+	@touch $@
+
+azurite: target/azurite/.made ## The stand-in for Azure that tests use (target/azurite; needs Node.js)
+
+target/azurite/.made: tests/azurite/package.json tests/azurite/package-lock.json
+	rm -rf target/azurite && mkdir -p target/azurite
+	cp $^ target/azurite/
+	cd target/azurite && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 lint: ## Formatting, clippy, documentation, dependency rules

@@ -18,6 +18,7 @@ use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::{House, Uploads};
 
 use crate::cloud::Cloud;
+use crate::clouds;
 use crate::engine::Stages;
 use crate::failure::Failure;
 
@@ -191,6 +192,7 @@ async fn open_archive(settings: &Settings, cloud: &Cloud) -> Result<Arc<dyn Arch
     match &settings.archive {
         ArchivePlace::Folder(path) => Ok(Arc::new(FolderArchive::open(path)?)),
         ArchivePlace::S3(place) => cloud.archive(place).await,
+        ArchivePlace::Azure(_) | ArchivePlace::Google(_) => clouds::archive(settings).await,
     }
 }
 
@@ -233,6 +235,6 @@ pub(crate) async fn look_at_ledger(settings: &Settings) -> Result<Arc<dyn Ledger
 pub(crate) fn archive_url(place: &ArchivePlace, key: &str) -> String {
     match place {
         ArchivePlace::Folder(path) => file_url(path, key),
-        ArchivePlace::S3(_) => place.s3_url(key).unwrap_or_default(),
+        ArchivePlace::S3(_) | ArchivePlace::Azure(_) | ArchivePlace::Google(_) => place.url(key).unwrap_or_default(),
     }
 }

@@ -6,6 +6,7 @@
 //! | `commands` | one module per command |
 //! | `connect` | settings into ports |
 //! | `cloud` | the ports on AWS, or that this program was built without them |
+//! | `clouds` | the archive in Azure or Google Cloud, or that this program was built without them |
 //! | `engine` | the stages as loops, until the wanted days are closed |
 //! | `progress` | bars and lines on stderr |
 //! | `screen` | everything on stdout |
@@ -15,6 +16,7 @@
 
 mod args;
 mod cloud;
+mod clouds;
 mod commands;
 mod connect;
 mod engine;

@@ -6,6 +6,7 @@
 //! | `settings` | every setting that is wrong, by environment and by file |
 //! | `sources` | orgs that refuse, do not answer or are not there |
 //! | `places` | archives and ledgers that are not what they should be, or full |
+//! | `clouds` | archives in Azure and Google Cloud that are not what they should be |
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `estimate` | what an export will take, and what it then takes |
 //! | `calls` | telephony's events, from the webhook to the websocket and to `calls` |
@@ -21,6 +22,7 @@
 
 mod answers;
 mod calls;
+mod clouds;
 mod doctor;
 mod estimate;
 mod login;

@@ -3,9 +3,11 @@
 
 mod calls;
 mod calls_dynamodb;
+mod clouds;
 mod dynamodb;
 mod dynamodb_answers;
 mod dynamodb_cold;
+mod fetched;
 mod folder;
 mod ledgers;
 mod s3;

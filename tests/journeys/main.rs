@@ -10,6 +10,7 @@
 //! | `polite` | the source is treated politely |
 //! | `calendars` | days of other zones, long ago, many, and in pieces |
 //! | `choices` | settings that choose what is exported and where it goes |
+//! | `elsewhere` | the same in Azure, Google Cloud and a store that speaks S3 |
 //! | `scheduled` | `run` exports every day, whatever stops it |
 //! | `notified` | people are told of closed days, each generation once |
 //! | `verified` | what differs is found, and mended where it can be |
@@ -21,6 +22,7 @@ mod again;
 mod calendars;
 mod calls_killed;
 mod choices;
+mod elsewhere;
 mod killed;
 mod notified;
 mod polite;

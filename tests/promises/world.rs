@@ -165,7 +165,12 @@ impl World {
                 uploads: Uploads::Here,
             },
             describe: Describe { house: house.clone(), source: source.clone(), mode, kinds, most_restores },
-            upload: Upload { house: house.clone(), source, reader, options: UploadOptions { concurrency, chat } },
+            upload: Upload {
+                house: house.clone(),
+                source,
+                reader,
+                options: UploadOptions { concurrency, chat, by_store: false },
+            },
             close: Close {
                 house: house.clone(),
                 recheck: self.settings.recheck,

@@ -5,6 +5,7 @@
 //! | this one | the build, a command with a clean environment, a running process |
 //! | [`scene`] | a simulated org, a folder for ledger and archive, and commands over them |
 //! | [`telephony`] | `callvault serve` with telephony, its senders and its websocket clients |
+//! | [`elsewhere`] | archives that are not a folder |
 //! | [`tap`] | a listener on the line, which knows the secrets that went over it |
 //!
 //! Nothing of the test's own environment reaches a command but `PATH` and `HOME`. A process ends, by its id, with the
@@ -12,6 +13,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a harness of tests fails by panicking")]
 
+pub mod elsewhere;
 pub mod scene;
 pub mod tap;
 pub mod telephony;

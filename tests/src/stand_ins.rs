@@ -1,15 +1,18 @@
-//! Stand-ins for AWS and for a webhook: what speaks their protocols on this machine, without an account.
+//! Stand-ins for AWS, Azure, Google Cloud and a webhook: what speaks their protocols on this machine, without an account.
 //!
 //! They come from `tests/requirements.txt`, in the virtual environment that `make test` makes. What a stand-in is more
-//! forgiving about than AWS is never proved by it.
+//! forgiving about than the real one is never proved by it.
 
 pub mod calls_table;
+pub mod clouds;
+pub mod fetching_azure;
 pub mod gate;
 pub mod lambda;
 pub mod moto;
 pub mod s3s;
 pub mod secrets_manager;
 pub mod table;
+pub mod verifying_gcs;
 pub mod verifying_s3;
 pub mod webhook;
 pub mod websockets;

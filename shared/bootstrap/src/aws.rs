@@ -61,6 +61,8 @@ pub fn archive(sdk: &SdkConfig, place: &S3Place, clock: Arc<dyn Clock>) -> S3Arc
         storage_class: place.storage_class.clone(),
         tags: place.tags.clone(),
         object_lock,
+        endpoint: place.endpoint.clone(),
+        path_style: place.path_style,
         ..S3Options::default()
     };
     S3Archive::new(sdk, &place.bucket, &place.prefix, options, clock)

@@ -10,12 +10,15 @@
 //! | [`webhook`] | the webhook that is told of closed days |
 //! | [`wiring`] | settings into stages |
 //! | `aws` (feature `aws`) | settings into the adapters for AWS |
+//! | `clouds` (feature `clouds`) | settings into the archives in Azure and Google Cloud |
 //! | `lambda` (feature `lambda`) | the Lambda runtime around a function: events, deadlines, errors, logs |
 //! | `metrics` (feature `lambda`) | metrics in CloudWatch's embedded format |
 
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod binding;
+#[cfg(feature = "clouds")]
+pub mod clouds;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod logging;

@@ -20,7 +20,10 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 pub use notifications::NotificationSettings;
-pub use places::{ArchivePlace, LedgerPlace, LockMode, ObjectLock, S3Place};
+pub use places::{
+    Application, ArchivePlace, AzurePlace, AzureSignIn, CloudSignIn, GooglePlace, GoogleSignIn, LedgerPlace, LockMode,
+    ObjectLock, S3Place,
+};
 use reader::Reader;
 pub use voicemail::{SecretPlace, VoicemailSettings};
 
@@ -38,6 +41,22 @@ pub const NAMES: &[&str] = &[
     "S3_TAGS",
     "S3_OBJECT_LOCK_MODE",
     "S3_OBJECT_LOCK_DAYS",
+    "S3_ENDPOINT",
+    "S3_PATH_STYLE",
+    "COPY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_TOKEN_CREDENTIALS",
+    "AZURITE_BLOB_STORAGE_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "STORAGE_EMULATOR_HOST",
     "ENVIRONMENT",
     "KEY_LAYOUT",
     "TIMEZONE",
@@ -108,6 +127,10 @@ pub struct Settings {
     pub ledger: LedgerPlace,
     /// Where the objects are kept.
     pub archive: ArchivePlace,
+    /// Who writes them there, where that is Azure or Google Cloud.
+    pub cloud_sign_in: CloudSignIn,
+    /// Whether the archive's store fetches recordings from the source by itself, where it can.
+    pub copied_by_store: bool,
     /// Days.
     pub calendar: Calendar,
     /// Keys.
@@ -177,11 +200,15 @@ impl Settings {
         let zone = zone(&mut read);
         let calendar = Calendar::new(zone);
         let endpoints = endpoints(&mut read, need);
+        let (archive, cloud_sign_in) = places::archive(&mut read);
+        let copied_by_store = copied_by_store(&mut read, &archive);
         let settings = Self {
             source: source(&mut read, need, endpoints.clone()),
             endpoints,
             ledger: places::ledger(&mut read),
-            archive: places::archive(&mut read),
+            archive,
+            cloud_sign_in,
+            copied_by_store,
             layout: layout(&mut read, calendar.clone()),
             calendar,
             wanted: Wanted {
@@ -208,6 +235,14 @@ impl Settings {
         };
         read.finish(settings)
     }
+}
+
+fn copied_by_store(read: &mut Reader<'_>, archive: &ArchivePlace) -> bool {
+    let by_store = read.word("COPY", &[("stream", false), ("server", true)]);
+    if by_store && !matches!(archive, ArchivePlace::Azure(_)) {
+        read.fault("COPY", "server", "stream: only Azure (ARCHIVE=az://...) fetches recordings by itself");
+    }
+    by_store
 }
 
 fn schedule(read: &mut Reader<'_>) -> Schedule {
@@ -372,6 +407,9 @@ mod tests {
                 ("S3_TAGS", "no-value"),
                 ("S3_OBJECT_LOCK_MODE", "FOREVER"),
                 ("S3_OBJECT_LOCK_DAYS", "-1"),
+                ("S3_ENDPOINT", "http://example.com"),
+                ("S3_PATH_STYLE", "perhaps"),
+                ("COPY", "twice"),
                 ("LAG_DAYS", "0"),
                 ("SKIP_WEEKDAYS", "sun,someday"),
                 ("RESCAN_DAYS", "0"),
@@ -399,7 +437,8 @@ mod tests {
         let text = faults.to_string();
         // These have no wrong values, or only beside others: they have tests of their own.
         let others = ["GENESYS_URL", "GENESYS_CLIENT_SECRET", "GENESYS_SECRET_ID"];
-        for name in NAMES.iter().filter(|name| !others.contains(name)) {
+        let of_clouds = |name: &str| ["AZUR", "GOOGLE_", "STORAGE_EMU"].iter().any(|begin| name.starts_with(begin));
+        for name in NAMES.iter().filter(|name| !others.contains(name) && !of_clouds(name)) {
             assert_eq!(faults.0.iter().filter(|f| f.starts_with(*name)).count(), 1, "{name} in:\n{text}");
         }
         assert!(!text.contains("planted"));

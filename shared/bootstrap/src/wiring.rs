@@ -43,7 +43,11 @@ pub fn describe(settings: &Settings, house: &House, source: Arc<dyn Recordings>)
 
 /// The upload stage.
 pub fn upload(settings: &Settings, house: &House, source: Arc<dyn Recordings>, reader: Arc<JobReader>) -> Upload {
-    let options = UploadOptions { concurrency: settings.upload_concurrency, chat: settings.chat.clone() };
+    let options = UploadOptions {
+        concurrency: settings.upload_concurrency,
+        chat: settings.chat.clone(),
+        by_store: settings.copied_by_store,
+    };
     Upload { house: house.clone(), source, reader, options }
 }
 

@@ -265,6 +265,8 @@ fn base(plain: bool, tls: rustls::ClientConfig) -> ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(NAME)
+        // Also where another crate of the program switches HTTP/2 on.
+        .http1_only()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)

@@ -4,6 +4,7 @@
 //! Documents about a day or conversation (markers, metadata) may be replaced, whole for whole. What an archive must do
 //! is held by one contract that every implementation passes.
 
+pub mod cutter;
 pub mod memory;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use sha2::{Digest, Sha256};
 
-use crate::api::MediaError;
+use crate::api::{MediaError, SignedUrl};
 use crate::layout::Key;
 
 /// A body on its way into an archive.
@@ -27,6 +28,18 @@ pub struct Offer<'a> {
     pub length: Option<u64>,
     /// The bytes.
     pub body: Body,
+}
+
+/// An object that a store is to fetch from the source by itself.
+pub struct Fetch<'a> {
+    /// Where it goes.
+    pub key: &'a Key,
+    /// What it is.
+    pub content_type: Option<&'a str>,
+    /// How long the source says it is, in bytes.
+    pub length: u64,
+    /// Where it is. A secret: for the store only, and judged before by whoever offers it.
+    pub url: &'a SignedUrl,
 }
 
 /// What was computed while a body went by.
@@ -70,6 +83,17 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// [`PutError`]; nothing is left under the key then.
     async fn put_new(&self, offer: Offer<'_>) -> Result<Put, PutError>;
+
+    /// Has the store create an object out of what it fetches from the source by itself, so that the bytes do not pass
+    /// through us on their way there. The proof is of what the store has then, read back from it. `None` where it cannot
+    /// be done this way (most stores, an object that is there already, a source that the store cannot read): offer the
+    /// bytes with [`Archive::put_new`] then.
+    ///
+    /// # Errors
+    /// [`PutError`]; nothing is left under the key then.
+    async fn fetch_new(&self, _fetch: Fetch<'_>) -> Result<Option<Proof>, PutError> {
+        Ok(None)
+    }
 
     /// Creates or replaces a small document, whole for whole.
     ///

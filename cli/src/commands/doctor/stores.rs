@@ -15,6 +15,7 @@ use futures_util::TryStreamExt as _;
 
 use super::report::{Check, Report};
 use crate::cloud::Cloud;
+use crate::clouds;
 use crate::connect::archive_url;
 use crate::failure::Failure;
 
@@ -29,6 +30,7 @@ pub(super) async fn archive(report: &mut Report, settings: &Settings, cloud: Opt
             FolderArchive::open(path).map(|archive| Arc::new(archive) as _).map_err(Failure::from)
         }
         (ArchivePlace::S3(place), Some(cloud)) => cloud.archive(place).await,
+        (ArchivePlace::Azure(_) | ArchivePlace::Google(_), _) => clouds::archive(settings).await,
         (ArchivePlace::S3(_), None) => {
             return report.add(Check::skipped(name, needed_for, "it is on AWS, which is not set up"));
         }

@@ -15,7 +15,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::cutter::{Cutter, Digests};
+use super::cutter::{Cutter, Digests, cut, finish};
 use super::errors::{Meaning, archive_error, meaning};
 use super::{S3Archive, as_settings_say};
 
@@ -35,10 +35,10 @@ impl S3Archive {
     /// Sends a body in parts, or in one PUT when it ends within the first part.
     pub(super) async fn put_in_parts(&self, offer: Offer<'_>) -> Result<Put, PutError> {
         let size = part_size(self.options.sizes.part, offer.length);
-        let mut cutter = Cutter::new(offer.body, offer.length);
+        let mut cutter = cut(offer.body, offer.length);
         let first = self.cut(&mut cutter, size).await?;
         if cutter.is_at_end() {
-            let proof = cutter.finish().await?.proof;
+            let proof = finish(cutter).await?.proof;
             return self.put_bytes(offer.key, offer.content_type, first.bytes, proof).await;
         }
         if let Some(declared) = offer.length.filter(|declared| *declared > MOST_BYTES) {
@@ -48,7 +48,7 @@ impl S3Archive {
         // One question is cheaper than sending all parts in vain; the condition still stands when they are completed.
         if self.head(offer.key).await?.is_some() {
             drop(first);
-            return self.compare(offer.key, cutter.finish().await?).await;
+            return self.compare(offer.key, finish(cutter).await?).await;
         }
         let upload = self.create(offer.key, offer.content_type).await?;
         let sent = self.send_parts(&upload, offer.key, cutter, first, size).await;
@@ -124,13 +124,13 @@ impl S3Archive {
         if cutter.is_too_long() {
             // Only counted from here on; what flies is dropped.
             drop(flying);
-            return Ok((parts, cutter.finish().await?));
+            return Ok((parts, finish(cutter).await?));
         }
         while let Some(part) = flying.next().await {
             parts.push(part?);
         }
         parts.sort_by_key(CompletedPart::part_number);
-        Ok((parts, cutter.finish().await?))
+        Ok((parts, finish(cutter).await?))
     }
 
     async fn send_part(

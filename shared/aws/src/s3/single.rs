@@ -14,7 +14,7 @@ use callvault_pipeline::archive::{Archive, ArchiveError, Offer, Proof, Put, PutE
 use callvault_pipeline::layout::Key;
 use futures_util::future::{Either, select};
 
-use super::cutter::{Cutter, Digests};
+use super::cutter::{Digests, cut, finish};
 use super::errors::{Meaning, archive_error, meaning};
 use super::feed::feed;
 use super::{S3Archive, as_settings_say};
@@ -61,10 +61,10 @@ impl S3Archive {
 
     /// Sends a small body from memory; the SDK repeats what fails.
     pub(super) async fn put_buffered(&self, offer: Offer<'_>, length: u64) -> Result<Put, PutError> {
-        let mut cutter = Cutter::new(offer.body, Some(length));
+        let mut cutter = cut(offer.body, Some(length));
         let size = usize::try_from(length).unwrap_or(usize::MAX);
         let content = cutter.next(size).await?;
-        let digests = cutter.finish().await?;
+        let digests = finish(cutter).await?;
         self.put_bytes(offer.key, offer.content_type, content, digests.proof).await
     }
 

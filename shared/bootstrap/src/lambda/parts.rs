@@ -89,7 +89,7 @@ impl Parts {
             false => None,
         };
         let wired = begun.elapsed();
-        let bound_to = binding::of(&settings, settings.archive.s3_url("").unwrap_or_default());
+        let bound_to = binding::of(&settings, settings.archive.url("").unwrap_or_default());
         let bound = aws::bind(&ledger, &table, &bound_to);
         let warm = futures_util::future::join(sign_in(client.as_ref()), touch(function, archive.as_ref(), &settings));
         let (bound, _) = futures_util::future::join(bound, warm).await;

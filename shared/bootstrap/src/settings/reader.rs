@@ -43,6 +43,11 @@ impl<'a> Reader<'a> {
         self.faults.push(format!("{name} cannot be used: expected {expected}"));
     }
 
+    /// A fault that shows no value.
+    pub(super) fn refuse(&mut self, fault: &str) {
+        self.faults.push(fault.to_owned());
+    }
+
     pub(super) fn missing(&mut self, name: &str, expected: &str) {
         self.faults.push(format!("{name} is not set: expected {expected}"));
     }

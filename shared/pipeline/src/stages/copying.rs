@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::{Fault, House};
-use crate::api::MediaError;
-use crate::archive::{Archive, Body, Offer, Proof, Put, PutError};
+use crate::api::{MediaError, SignedUrl};
+use crate::archive::{Archive, Body, Fetch, Offer, Proof, Put, PutError};
 use crate::layout::Key;
 use crate::reason::Reason;
 
@@ -106,6 +106,23 @@ pub(super) async fn copy(
         }
     };
     Ok(Copied { key, proof, content_type, fresh, proved })
+}
+
+/// Has the archive's store fetch from `url` by itself. It is opened here first, and closed at once: so it is judged by the
+/// same rules, and its headers say what it is and how long. `None` where the bytes have to be copied.
+pub(super) async fn fetch(
+    archive: &dyn Archive,
+    open: impl AsyncFn() -> Result<Opened, Failed>,
+    key: impl Fn(Option<&str>, Option<&str>) -> Result<Key, Failed>,
+    url: &SignedUrl,
+) -> Result<Option<Copied>, Failed> {
+    let Opened { content_type, length, body, .. } = open().await?;
+    drop(body);
+    let Some(length) = length else { return Ok(None) };
+    let key = key(content_type.as_deref(), None)?;
+    let fetch = Fetch { key: &key, content_type: content_type.as_deref(), length, url };
+    let fetched = archive.fetch_new(fetch).await.map_err(of_put)?;
+    Ok(fetched.map(|proof| Copied { key, proof, content_type, fresh: true, proved: true }))
 }
 
 async fn put(archive: &dyn Archive, key: &Key, opened: Opened) -> Result<Put, Failed> {

@@ -31,6 +31,8 @@ pub struct UploadOptions {
     pub concurrency: usize,
     /// Which chat messages are kept.
     pub chat: BodyTypes,
+    /// Whether the archive's store fetches by itself what it can. Chats are filtered, so they always pass through us.
+    pub by_store: bool,
 }
 
 /// The upload stage.
@@ -226,7 +228,16 @@ impl Upload {
     async fn copy(&self, task: &Task<'_>, link: &Link, report: &mut Report) -> Result<StoredObject, Failed> {
         let open = async || self.open(task, link).await;
         let key = |content_type: Option<&str>, variant: Option<&str>| self.key(task, content_type, variant);
-        let Copied { key, proof, content_type, fresh, .. } = copying::copy(&*self.house.archive, open, key).await?;
+        let archive = &*self.house.archive;
+        let fetched = match self.options.by_store && task.fact.kind != Kind::Chat {
+            true => copying::fetch(archive, open, key, &link.url).await?,
+            false => None,
+        };
+        let copied = match fetched {
+            Some(copied) => copied,
+            None => copying::copy(archive, open, key).await?,
+        };
+        let Copied { key, proof, content_type, fresh, .. } = copied;
         if fresh {
             report.stored += 1;
             report.bytes += proof.bytes;

@@ -1,0 +1,97 @@
+//! Days in Azure, in Google Cloud and in a store that speaks S3: killed and resumed, and by two at once.
+
+use std::time::Duration;
+
+use callvault_simulator::{Options, Profile};
+use callvault_tests::binary::elsewhere::{Elsewhere, Store};
+use callvault_tests::binary::scene::{Scene, quick};
+
+fn start(store: Store, options: Options) -> (Scene, Elsewhere) {
+    let scene = Scene::new(options);
+    let elsewhere = scene.block_on(Elsewhere::start(store));
+    (elsewhere.scene(scene), elsewhere)
+}
+
+#[track_caller]
+fn equals_truth(scene: &Scene, elsewhere: &Elsewhere) {
+    scene.block_on(elsewhere.bring(scene));
+    scene.equals_truth();
+}
+
+/// Killed while media is on its way, three times; then it ends, and what is there is proved by `verify` and looked up by
+/// `where`. A run more transfers nothing.
+fn killed_and_resumed(store: Store, seed: u64) {
+    let (scene, elsewhere) = start(store, Options { faults: Profile::Usual, seed, ..quick(60) });
+    let code = scene.expected().exit_code();
+    for n in 1..=3 {
+        let mut running = scene.export().start();
+        let until = scene.requests().media_requests + 4 * n;
+        while scene.requests().media_requests < until && running.is_running() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        running.kill();
+    }
+    scene.export().run().expect_code(code);
+    equals_truth(&scene, &elsewhere);
+    let media = scene.requests().media_requests;
+    scene.export().run().expect_code(code);
+    assert_eq!(scene.requests().media_requests, media, "what was stored was fetched again");
+    let day = scene.days()[0].to_string();
+    scene.command(&["verify", "--from", &day, "--to", &day]).run().expect_code(0);
+    let conversation = scene.truth().days[0].recordings.iter().find(|one| one.outcome == "stored").cloned().unwrap();
+    let place = scene.command(&["where", &conversation.conversation]).run().expect_code(0).stdout;
+    let scheme = match store {
+        Store::Azure => "az://devstoreaccount1/recordings/",
+        Store::Google => "gs://bucket/",
+        Store::S3 => "s3://bucket/",
+    };
+    assert!(place.contains(scheme), "{place}");
+    let report = scene.path("report.html");
+    scene.command(&["report", "--out", &report.display().to_string()]).run().expect_code(0);
+}
+
+/// Over one ledger, and over one each.
+fn two_at_once(store: Store, seed: u64) {
+    let (scene, elsewhere) = start(store, Options { seed, ..quick(60) });
+    let code = scene.expected().exit_code();
+    let other = format!("sqlite:{}", scene.path("other.sqlite").display());
+    let runs = [scene.export().start(), scene.export().start(), scene.export().env("LEDGER", &other).start()];
+    for run in runs {
+        run.wait().expect_code(code);
+    }
+    // Each ledger wrote a manifest and a marker of its own; the last run's are its ledger's.
+    scene.export().run().expect_code(code);
+    scene.block_on(elsewhere.bring(&scene));
+    let recordings = callvault_tests::truth::recordings(&scene.archive());
+    assert_eq!(recordings.len(), scene.expected().files());
+}
+
+#[test]
+fn azure_killed_and_resumed() {
+    killed_and_resumed(Store::Azure, 61);
+}
+
+#[test]
+fn google_killed_and_resumed() {
+    killed_and_resumed(Store::Google, 62);
+}
+
+#[test]
+fn another_s3_killed_and_resumed() {
+    killed_and_resumed(Store::S3, 63);
+}
+
+#[test]
+fn azure_by_two_at_once() {
+    two_at_once(Store::Azure, 64);
+}
+
+#[test]
+fn google_by_two_at_once() {
+    two_at_once(Store::Google, 65);
+}
+
+#[test]
+fn another_s3_by_two_at_once() {
+    two_at_once(Store::S3, 66);
+}
