@@ -89,6 +89,30 @@ pub async fn run(
     handle: impl AsyncFn(&Value, &mut Work<'_>) -> Result<Value, Refusal>,
 ) -> Result<(), lambda_runtime::Error> {
     let connect = async || Box::pin(Parts::connect(function, |name| function.lookup(name))).await;
+    run_connected(function, connect, handle).await
+}
+
+/// The same for a function that tells people of closed days. Apart, so that the others do not carry what sends messages.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_telling(
+    function: &'static Function,
+    handle: impl AsyncFn(&Value, &mut Work<'_>) -> Result<Value, Refusal>,
+) -> Result<(), lambda_runtime::Error> {
+    let connect = async || {
+        let parts = Box::pin(Parts::connect(function, |name| function.lookup(name))).await?;
+        let announcers = parts::announcers(&parts.settings)?;
+        Ok(parts.with_announcers(announcers))
+    };
+    run_connected(function, connect, handle).await
+}
+
+async fn run_connected(
+    function: &'static Function,
+    connect: impl AsyncFn() -> Result<Parts, Refusal>,
+    handle: impl AsyncFn(&Value, &mut Work<'_>) -> Result<Value, Refusal>,
+) -> Result<(), lambda_runtime::Error> {
     serve(function, connect, async |parts: &Parts, payload: &Value, context: &Context| {
         invoke(function, parts, payload, context, &handle).await
     })

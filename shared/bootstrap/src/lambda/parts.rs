@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use callvault_genesys::http::{ClientOptions, Credentials, GenesysClient};
 use callvault_pipeline::archive::Archive;
 use callvault_pipeline::jobs::JobReader;
-use callvault_pipeline::ledger::{Ledger, Stage};
+use callvault_pipeline::ledger::Ledger;
 use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::House;
 
@@ -106,11 +106,7 @@ impl Parts {
             chance: system::chance(),
             shift: None,
         };
-        let announcers = match function.stages.contains(&Stage::Notify) {
-            true => announcers(&settings, &sdk)?,
-            false => Vec::new(),
-        };
-        Ok(Self { user, announcers, ..Self::new(settings, house, client.map(Source::of)) })
+        Ok(Self { user, ..Self::new(settings, house, client.map(Source::of)) })
     }
 
     /// What is known of jobs.
@@ -123,14 +119,17 @@ impl Parts {
 }
 
 /// Whoever the settings want to be told.
-fn announcers(settings: &Settings, sdk: &callvault_aws::config::SdkConfig) -> Result<Vec<Arc<dyn Announcer>>, Refusal> {
+///
+/// # Errors
+/// [`Refusal`] when there is no TLS to be had.
+pub(super) fn announcers(settings: &Settings) -> Result<Vec<Arc<dyn Announcer>>, Refusal> {
     let mut all: Vec<Arc<dyn Announcer>> = Vec::new();
     if let Some(url) = &settings.notifications.webhook {
         let webhook = Webhook::new(url.clone()).map_err(|error| Refusal::settings(error.to_string()))?;
         all.push(Arc::new(webhook));
     }
     if let Some(arn) = &settings.notifications.topic {
-        all.push(Arc::new(aws::topic(sdk, arn)));
+        all.push(Arc::new(aws::topic(&aws::of_function(system::environment), arn)));
     }
     Ok(all)
 }
