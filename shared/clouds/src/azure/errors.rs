@@ -53,6 +53,7 @@ pub(super) fn refusal(action: &str, target: &str, answer: &Answer, has_identity:
     };
     match code.as_str() {
         "ContainerNotFound" => unreachable_there(&said, "there is no such container: create it, or check ARCHIVE"),
+        "ResourceNotFound" => unreachable_there(&said, "there is no such account or container: check ARCHIVE"),
         "ContainerBeingDeleted" => unreachable_there(&said, "somebody is deleting the container"),
         "AccountIsDisabled" => denied("the storage account is disabled"),
         "AccountBeingCreated" => unreachable_there(&said, "the storage account is not ready yet"),
@@ -70,7 +71,9 @@ pub(super) fn refusal(action: &str, target: &str, answer: &Answer, has_identity:
         "AuthorizationPermissionMismatch" | "AuthorizationResourceTypeMismatch" | "AuthorizationServiceMismatch" => {
             denied("the signature allows less: it needs read, create, write, delete and list of container and objects")
         }
-        "AuthorizationFailure" => denied("the account's firewall may keep this network out"),
+        "AuthorizationFailure" => {
+            denied("the credential is not of this account, or its firewall keeps this network out")
+        }
         "AuthorizationProtocolMismatch" | "AuthorizationSourceIPMismatch" => {
             denied("the signature is for another network or protocol")
         }
@@ -151,6 +154,13 @@ mod tests {
             ),
             (403, "AuthorizationPermissionMismatch", "This request is not authorized", "archive-denied", "Contributor"),
             (403, "AuthorizationFailure", "This request is not authorized", "archive-denied", "firewall"),
+            (
+                404,
+                "ResourceNotFound",
+                "The specified resource does not exist.",
+                "archive-unreachable",
+                "no such account",
+            ),
             (403, "", "", "archive-denied", "who may write"),
             (409, "AccountIsDisabled", "x", "archive-denied", "disabled"),
             (507, "", "", "archive-full", "no room"),
