@@ -108,7 +108,8 @@ pub(crate) enum Command {
         subcommand,
         after_help = "Examples:\n  callvault calls list --state ongoing\n  callvault calls events 1463669263.30033 --json\n  \
                             callvault calls rebuild\n\n\
-                            They are in a file beside the ledger, and may be looked at while `callvault serve` runs."
+                            They are in a file beside the ledger, and may be looked at while `callvault serve` runs. With\n\
+                            LEDGER=dynamodb:TABLE they are those of the stack, in the table CALLS_TABLE."
     )]
     Calls(Calls),
     /// Say what exporting days will take: recordings, bytes, API requests, hours, cost on AWS

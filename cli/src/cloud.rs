@@ -32,6 +32,7 @@ mod with_aws {
     use callvault_bootstrap::aws::{self, Unbound};
     use callvault_bootstrap::settings::{S3Place, Settings};
     use callvault_bootstrap::system;
+    use callvault_calls::store::CallStore;
     use callvault_genesys::http::Credentials;
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
@@ -141,6 +142,11 @@ mod with_aws {
             Ok(Arc::new(ledger))
         }
 
+        /// The calls in a table.
+        pub(crate) fn calls(&self, table: &str) -> Result<Box<dyn CallStore>, Failure> {
+            Ok(Box::new(aws::calls(self.sdk()?, table)))
+        }
+
         pub(crate) async fn credentials(&self, secret: &str) -> Result<Credentials, Failure> {
             aws::credentials(self.sdk()?, secret).await.map_err(of_secret)
         }
@@ -159,6 +165,7 @@ mod without_aws {
     use std::sync::Arc;
 
     use callvault_bootstrap::settings::{S3Place, Settings};
+    use callvault_calls::store::CallStore;
     use callvault_genesys::http::Credentials;
     use callvault_pipeline::api::AccessTokens;
     use callvault_pipeline::archive::Archive;
@@ -231,6 +238,10 @@ mod without_aws {
         }
 
         pub(crate) async fn look_at_ledger(&self, _: &str) -> Result<Arc<dyn Ledger>, Failure> {
+            Err(refused())
+        }
+
+        pub(crate) fn calls(&self, _: &str) -> Result<Box<dyn CallStore>, Failure> {
             Err(refused())
         }
 

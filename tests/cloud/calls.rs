@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use callvault_tests::binary::callvault;
 use callvault_tests::cloud::stream::{Reader, wakes_push};
 use callvault_tests::contract_calls::same_but_numbers;
 use callvault_tests::stand_ins::calls_table;
@@ -197,6 +198,16 @@ async fn an_event_becomes_items_and_every_websocket_hears_of_it() {
         let Some(case) = name.strip_suffix(".request.json") else { continue };
         same_but_numbers(case, &scene.say(&golden(&name)).await, &golden(&format!("{case}.answer.json")));
     }
+    // The operator's program says the same, and finds nothing to repair.
+    let command = |args: &[&str]| {
+        let command = callvault(["calls"]).args(args).folder(scene.folder.path()).env("CALLS_TABLE", &scene.table);
+        let command =
+            scene.moto.environment().into_iter().fold(command, |command, (name, value)| command.env(name, value));
+        command.env("LEDGER", "dynamodb:none").run().expect_code(0).json()
+    };
+    assert_eq!(command(&["list", "--state", "new", "--json"])["calls"].as_array().unwrap().len(), 3);
+    assert_eq!(command(&["events", "1463669263.30033", "--json"])["events"].as_array().unwrap().len(), 7);
+    assert_eq!(command(&["rebuild", "--json"]), json!({ "calls": 4, "events": 10, "repaired": 0 }));
     // A batch that comes again, and one whose records come in another order, tell nobody anything false.
     assert_eq!(scene.push(&records).await, None);
     let turned: Vec<Value> = records.iter().rev().cloned().collect();

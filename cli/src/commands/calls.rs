@@ -1,9 +1,9 @@
-//! `callvault calls`: telephony's calls and events on this machine, and their projection made anew.
+//! `callvault calls`: telephony's calls and events, on this machine or on AWS, and their projection made anew.
 //!
 //! Looking may go on beside `callvault serve`. Lists are printed page by page: their length is nobody's memory.
 //! What an event holds is printed with `--json` only: it has telephone numbers.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use callvault_bootstrap::settings::{LedgerPlace, Need};
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::{CallEvents, Calls};
+use crate::cloud::Cloud;
 use crate::connect::Given;
 use crate::failure::Failure;
 use crate::screen;
@@ -25,32 +26,51 @@ const PAGE: usize = 500;
 
 pub(crate) async fn run(command: Calls, given: &Given) -> Result<ExitCode, Failure> {
     match command {
-        Calls::List { state, ledger, json } => list(&*look(given, ledger.as_deref())?, state, json).await?,
-        Calls::Events(asked) => events(&*look(given, asked.ledger.as_deref())?, &asked).await?,
+        Calls::List { state, ledger, json } => {
+            list(&*open(given, ledger.as_deref(), Purpose::Look).await?, state, json).await?;
+        }
+        Calls::Events(asked) => events(&*open(given, asked.ledger.as_deref(), Purpose::Look).await?, &asked).await?,
         Calls::Rebuild { ledger, json } => {
-            let path = file(given, ledger.as_deref())?;
-            // Opening for work makes a file where there is none.
-            if !path.exists() {
-                drop(SqliteCalls::open_existing(&path)?);
-            }
-            rebuild(&SqliteCalls::open(&path)?, json).await?;
+            rebuild(&*open(given, ledger.as_deref(), Purpose::Rebuild).await?, json).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The calls' file of the settings.
-fn file(given: &Given, ledger: Option<&str>) -> Result<PathBuf, Failure> {
-    match given.settings(Need::Nothing, &[("LEDGER", ledger)])?.ledger {
-        LedgerPlace::Sqlite(path) => Ok(beside(&path)),
-        LedgerPlace::DynamoDb(_) => {
-            Err(Failure::usage("calls are looked at beside a ledger in SQLite only: set LEDGER to sqlite:PATH"))
+/// What the store is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Look,
+    Rebuild,
+}
+
+/// The calls that belong to the ledger of the settings.
+async fn open(given: &Given, ledger: Option<&str>, purpose: Purpose) -> Result<Box<dyn CallStore>, Failure> {
+    let settings = given.settings(Need::Nothing, &[("LEDGER", ledger)])?;
+    match (&settings.ledger, &settings.calls_table) {
+        (LedgerPlace::Sqlite(path), _) => in_a_file(&beside(path), purpose),
+        (LedgerPlace::DynamoDb(_), Some(table)) => Cloud::of(&settings).await?.calls(table),
+        (LedgerPlace::DynamoDb(_), None) => {
+            let expected = "set it to the stack's output CallsTableName, or LEDGER to sqlite:PATH";
+            Err(Failure::usage(format!(
+                "CALLS_TABLE is not set, which says where the calls of a stack are: {expected}"
+            )))
         }
     }
 }
 
-fn look(given: &Given, ledger: Option<&str>) -> Result<Box<dyn CallStore>, Failure> {
-    Ok(Box::new(SqliteCalls::open_existing(&file(given, ledger)?)?))
+fn in_a_file(path: &Path, purpose: Purpose) -> Result<Box<dyn CallStore>, Failure> {
+    let looking = || SqliteCalls::open_existing(path);
+    Ok(match purpose {
+        Purpose::Look => Box::new(looking()?),
+        Purpose::Rebuild => {
+            // Opening for work makes a file where there is none.
+            if !path.exists() {
+                drop(looking()?);
+            }
+            Box::new(SqliteCalls::open(path)?)
+        }
+    })
 }
 
 async fn list(store: &dyn CallStore, state: Option<State>, json: bool) -> Result<(), Failure> {

@@ -91,6 +91,7 @@ pub const NAMES: &[&str] = &[
     "RESTORE_ARCHIVED",
     "WEBHOOK_SECRET",
     "CALLS_TOKEN",
+    "CALLS_TABLE",
 ];
 
 /// An org of Genesys Cloud and how to sign in to it.
@@ -165,6 +166,8 @@ pub struct Settings {
     pub webhook_secret: Option<SecretString>,
     /// What whoever looks at calls proves to be allowed with; none switches websocket and page off.
     pub calls_token: Option<SecretString>,
+    /// The table of calls, where they are kept in DynamoDB.
+    pub calls_table: Option<String>,
 }
 
 /// What a command needs beside ledger, archive and days.
@@ -232,6 +235,7 @@ impl Settings {
             jobs_token: read.token("JOBS_TOKEN"),
             webhook_secret: read.token("WEBHOOK_SECRET"),
             calls_token: read.token("CALLS_TOKEN"),
+            calls_table: places::calls_table(&mut read),
         };
         read.finish(settings)
     }
@@ -431,6 +435,7 @@ mod tests {
                 ("RESTORE_ARCHIVED", "yes"),
                 ("WEBHOOK_SECRET", "planted"),
                 ("CALLS_TOKEN", "planted"),
+                ("CALLS_TABLE", "a/b"),
             ],
         )
         .unwrap_err();

@@ -67,6 +67,15 @@ pub(super) fn ledger(read: &mut Reader<'_>) -> LedgerPlace {
     })
 }
 
+/// The table of calls, where one is named.
+pub(super) fn calls_table(read: &mut Reader<'_>) -> Option<String> {
+    let name = read.text("CALLS_TABLE")?;
+    if !is_table(&name) {
+        read.fault("CALLS_TABLE", &name, "the name of a table of DynamoDB, as in the stack's output CallsTableName");
+    }
+    Some(name)
+}
+
 /// A table's name (DynamoDB developer guide, "Naming rules").
 fn is_table(name: &str) -> bool {
     (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
