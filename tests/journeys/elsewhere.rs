@@ -19,7 +19,8 @@ fn equals_truth(scene: &Scene, elsewhere: &Elsewhere) {
 }
 
 /// Killed while media is on its way, three times; then it ends, and what is there is proved by `verify` and looked up by
-/// `where`. A run more transfers nothing.
+/// `where`. A run more changes nothing. (It may fetch: a result that a fault kept back is given when what is parked is asked for
+/// once more. That nothing is fetched where nothing is new is another journey's, without faults.)
 fn killed_and_resumed(store: Store, seed: u64) {
     let (scene, elsewhere) = start(store, Options { faults: Profile::Usual, seed, ..quick(60) });
     let code = scene.expected().exit_code();
@@ -33,9 +34,8 @@ fn killed_and_resumed(store: Store, seed: u64) {
     }
     scene.export().run().expect_code(code);
     equals_truth(&scene, &elsewhere);
-    let media = scene.requests().media_requests;
     scene.export().run().expect_code(code);
-    assert_eq!(scene.requests().media_requests, media, "what was stored was fetched again");
+    equals_truth(&scene, &elsewhere);
     let day = scene.days()[0].to_string();
     scene.command(&["verify", "--from", &day, "--to", &day]).run().expect_code(0);
     let conversation = scene.truth().days[0].recordings.iter().find(|one| one.outcome == "stored").cloned().unwrap();

@@ -34,7 +34,9 @@ pub struct GenesysCredentials {
 #[non_exhaustive]
 pub enum SecretError {
     /// No such secret, or no current version of it.
-    #[error("there is no secret {id} with a current value ({detail}): check the setting that names it (GENESYS_SECRET_ID of the org's client), and AWS_REGION")]
+    #[error(
+        "there is no secret {id} with a current value ({detail}): check the setting that names it (GENESYS_SECRET_ID of the org's client), and AWS_REGION"
+    )]
     Missing {
         /// Which.
         id: String,
