@@ -98,8 +98,23 @@ async fn a_watcher_hears_of_every_change_once_and_in_order() {
     let heard = Arc::new(Mutex::new(Vec::<Call>::new()));
     let hears = Arc::clone(&heard);
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteCalls::open(&folder.path().join("calls")).unwrap();
-    let store = Arc::new(store.watched_by(Arc::new(move |call: &Call| hears.lock().unwrap().push(call.clone()))));
+    let path = folder.path().join("calls");
+    let store = SqliteCalls::open(&path).unwrap();
+    // Whoever else looks sees it already: it was committed before it was told.
+    let other = Mutex::new(Connection::open(&path).unwrap());
+    let is_there = move |call: &Call| {
+        let (sql, id) = ("SELECT version FROM calls WHERE id = ?1", call.id as i64);
+        let seen = other.lock().unwrap().query_row(sql, [id], |row| row.get::<_, i64>(0));
+        seen.is_ok_and(|version| version as u64 >= call.version)
+    };
+    let early = Arc::new(Mutex::new(Vec::new()));
+    let too_early = Arc::clone(&early);
+    let store = Arc::new(store.watched_by(Arc::new(move |call: &Call| {
+        if !is_there(call) {
+            too_early.lock().unwrap().push(call.version);
+        }
+        hears.lock().unwrap().push(call.clone());
+    })));
     let texts: Vec<String> = (0..50).map(|n| sent("call.overflow", &format!("1.{}", n % 3), n)).collect();
     let all = texts.iter().chain(&texts).map(|text| store.append(event(text), now()));
     let at_once = futures_util::future::join_all(all).await;
@@ -111,6 +126,7 @@ async fn a_watcher_hears_of_every_change_once_and_in_order() {
     drop(gone);
     let kept = store.calls(None, 0, 10).await.unwrap();
     let heard = heard.lock().unwrap();
+    assert_eq!(*early.lock().unwrap(), [0; 0], "told before they were committed");
     assert_eq!(heard.len(), 51);
     for call in &kept {
         let versions: Vec<u64> = heard.iter().filter(|one| one.id == call.id).map(|one| one.version).collect();

@@ -58,7 +58,11 @@ async fn call(store: &MemoryCalls, second: usize) -> Call {
 /// Everything that is heard until the end, and the code it is closed with.
 async fn heard(client: &mut WebSocketStream<DuplexStream>) -> (Vec<String>, Option<u16>) {
     let (mut texts, mut code) = (Vec::new(), None);
-    while let Some(Ok(message)) = client.next().await {
+    // Of the test's time, which passes by itself: a socket that is never closed is seen.
+    let next = async |client: &mut WebSocketStream<DuplexStream>| {
+        tokio::time::timeout(Duration::from_secs(120), client.next()).await.expect("it was not closed")
+    };
+    while let Some(Ok(message)) = next(client).await {
         match message {
             Message::Text(text) => texts.push(text.to_string()),
             Message::Close(frame) => code = frame.map(|frame| frame.code.into()),
