@@ -8,7 +8,7 @@ VENV := target/venv
 # megabyte is fetched and unpacked at each cold start.
 ARCH ?= x86_64
 ENV ?= prod
-ZIP_BUDGET := 4000000
+ZIP_BUDGET := 4100000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
 
