@@ -1,7 +1,8 @@
 //! Notify: tells people of days that were closed, through every channel that is set, each once.
 //!
 //! A message that a channel took is never sent there again, and that is written down before another channel is tried.
-//! Only a process that dies between a channel's answer and that write sends it twice: with the same key. Must never
+//! It is sent twice, with the same key, only where nobody can know that it arrived: the channel took it and did not say
+//! so in time, or the process died between its answer and that write. Must never
 //! hold up a day, nor fail one.
 
 use std::collections::BTreeMap;
