@@ -12,6 +12,7 @@ mod patience;
 mod poll;
 mod query;
 mod report;
+mod restoring;
 mod shift;
 mod submit;
 mod upload;
