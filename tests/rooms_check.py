@@ -34,8 +34,9 @@ OURS = {
         "callvault-aws",
         "callvault-clouds",
     },
-    "callvault-jobs": {"callvault-pipeline"},
-    "callvault-calls": set(),
+    "callvault-http": set(),
+    "callvault-jobs": {"callvault-http", "callvault-pipeline"},
+    "callvault-calls": {"callvault-http"},
     "callvault-simulator": set(),
     "callvault": {
         "callvault-aws",

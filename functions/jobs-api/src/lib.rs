@@ -9,7 +9,7 @@ use std::time::Duration;
 use callvault_bootstrap::lambda::refusal::Refusal;
 use callvault_bootstrap::lambda::work::Work;
 use callvault_bootstrap::lambda::{Function, http};
-use callvault_jobs::{Jobs, Problem};
+use callvault_jobs::{Jobs, problem};
 use serde_json::Value;
 
 /// The environment variables it reads.
@@ -26,7 +26,7 @@ pub const FUNCTION: Function =
 pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal> {
     let request = match http::request(event)? {
         Ok(request) => request,
-        Err(http::NoPath) => return Ok(http::answer(&Problem::not_found().response())),
+        Err(http::NoPath) => return Ok(http::answer(&problem::not_found().response())),
     };
     let house = &work.house;
     let jobs =
@@ -35,5 +35,5 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     let left = left.map_or(Duration::MAX, |left| Duration::try_from(left).unwrap_or_default());
     // An invocation that is cut is a 500 without a word; this one says that asking again is safe.
     let answered = tokio::time::timeout(left, jobs.answer(request)).await;
-    Ok(http::answer(&answered.unwrap_or_else(|_| Problem::out_of_time().response())))
+    Ok(http::answer(&answered.unwrap_or_else(|_| problem::out_of_time().response())))
 }

@@ -1,5 +1,6 @@
 //! Instants: read as RFC 3339 spells them, written with milliseconds and `Z`.
 
+use callvault_http::instant::is_rfc_3339;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -13,30 +14,6 @@ pub(crate) fn read(text: &str) -> Option<Timestamp> {
 /// Milliseconds, always three digits, and `Z`: what JavaScript's `toISOString` writes.
 pub(crate) fn written(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
-/// Whether a text has the shape of a `date-time` (RFC 3339, section 5.6).
-fn is_rfc_3339(text: &str) -> bool {
-    let Some((head, tail)) = text.split_at_checked(19) else { return false };
-    let shape: Vec<u8> = head.bytes().map(|b| if b.is_ascii_digit() { b'0' } else { b }).collect();
-    if !shape.eq_ignore_ascii_case(b"0000-00-00T00:00:00") {
-        return false;
-    }
-    let offset = match tail.strip_prefix('.') {
-        None => tail,
-        Some(rest) => {
-            let offset = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            if !(1..=9).contains(&(rest.len() - offset.len())) {
-                return false;
-            }
-            offset
-        }
-    };
-    match offset.as_bytes() {
-        [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1 @ b'0'..=b'2', h2 @ b'0'..=b'9', b':', b'0'..=b'5', b'0'..=b'9'] => (*h1, *h2) <= (b'2', b'3'),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

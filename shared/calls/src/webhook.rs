@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use crate::Problem;
 use crate::event::NewEvent;
 use crate::gate::Gate;
-use crate::problem;
 use crate::store::{Appended, CallStore};
 
 /// The path that takes events. The secret may follow it, as `/webhook/SECRET`.
@@ -75,7 +74,7 @@ impl Webhook {
             Err(problem) => Err(problem),
         };
         match answered {
-            Ok(_) => problem::response(StatusCode::OK, "application/json", Bytes::from_static(STORED)),
+            Ok(_) => callvault_http::response(StatusCode::OK, "application/json", Bytes::from_static(STORED)),
             Err(problem) => problem.response(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Must never repeat more of a body than a short piece.
 
+use callvault_http::instant::is_rfc_3339;
 use callvault_pipeline::day::Day;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -44,31 +45,6 @@ impl TryFrom<String> for Instant {
             (true, Ok(timestamp)) => Ok(Self(timestamp)),
             _ => Err(wrong()),
         }
-    }
-}
-
-/// Whether a text has the shape of a `date-time` (RFC 3339, section 5.6), with up to nine digits of a second: the calendar's
-/// own reader takes much more, a time without an offset for instance.
-fn is_rfc_3339(text: &str) -> bool {
-    let Some((head, tail)) = text.split_at_checked(19) else { return false };
-    let head = head.bytes().map(|b| if b.is_ascii_digit() { b'0' } else { b }).collect::<Vec<u8>>();
-    if !head.eq_ignore_ascii_case(b"0000-00-00T00:00:00") {
-        return false;
-    }
-    let offset = match tail.strip_prefix('.') {
-        None => tail,
-        Some(rest) => {
-            let offset = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            if !(1..=9).contains(&(rest.len() - offset.len())) {
-                return false;
-            }
-            offset
-        }
-    };
-    match offset.as_bytes() {
-        [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1 @ b'0'..=b'2', h2 @ b'0'..=b'9', b':', b'0'..=b'5', b'0'..=b'9'] => (*h1, *h2) <= (b'2', b'3'),
-        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::body::OneDay;
+use crate::problem::of_ledger;
 use crate::{Jobs, Problem, json};
 
 /// What a check found, and did about it.
@@ -49,17 +50,17 @@ impl Jobs {
     pub(crate) async fn check(&self, wanted: OneDay) -> Result<Response<Bytes>, Problem> {
         let (day, now) = (wanted.recording_day, self.clock.now());
         self.plannable(day, now)?;
-        let found = self.ledger.day(day).await?;
+        let found = self.ledger.day(day).await.map_err(of_ledger)?;
         let outcome = Outcome::of(found.as_ref());
         let row = match (outcome, found) {
             (Outcome::Complete | Outcome::UnderWay, Some(row)) => row,
             // As the schedule does with the day before: a closed day's parked work is opened with it.
             _ => {
                 tracing::info!(%day, "the jobs API planned {day}: it was not complete");
-                self.ledger.plan_day(day, now).await?
+                self.ledger.plan_day(day, now).await.map_err(of_ledger)?
             }
         };
-        let counts = self.ledger.counts(day).await?;
+        let counts = self.ledger.counts(day).await.map_err(of_ledger)?;
         Ok(json(StatusCode::OK, &Checked { outcome, status: DayStatus::of(&row, counts) }))
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::body::Stretch;
+use crate::problem::of_ledger;
 use crate::{Jobs, MOST_DAYS, Problem, json};
 
 /// Days that are planned at the same time: a year within the time a request has, and no rush on the ledger.
@@ -25,7 +26,7 @@ impl Jobs {
     pub(crate) async fn download(&self, stretch: Stretch) -> Result<Response<Bytes>, Problem> {
         let now = self.clock.now();
         let days = self.days(&stretch, now)?;
-        let plan = async |day: Day| self.ledger.plan_day(day, now).await;
+        let plan = async |day: Day| self.ledger.plan_day(day, now).await.map_err(of_ledger);
         stream::iter(days.iter().copied()).map(plan).buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(())).await?;
         if let (Some(first), Some(last)) = (days.first(), days.last()) {
             let n = days.len();

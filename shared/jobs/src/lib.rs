@@ -68,7 +68,7 @@ impl Jobs {
     async fn handle(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
         let path = request.uri().path();
         if ![DOWNLOAD, CHECK].contains(&path) {
-            return Err(Problem::not_found());
+            return Err(problem::not_found());
         }
         if request.method() != Method::POST {
             let problem =
@@ -76,7 +76,7 @@ impl Jobs {
             return Err(problem.with_header(ALLOW, HeaderValue::from_static("POST")));
         }
         if request.body().len() > MOST_BYTES {
-            return Err(Problem::too_large());
+            return Err(Problem::too_large(MOST_BYTES));
         }
         if !is_json(request.headers()) {
             let (status, code) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type");
@@ -120,5 +120,5 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// An answer that is not a refusal.
 fn json(status: StatusCode, content: &impl Serialize) -> Response<Bytes> {
     let text = serde_json::to_vec(content).unwrap_or_default();
-    problem::response(status, "application/json", text.into())
+    callvault_http::response(status, "application/json", text.into())
 }

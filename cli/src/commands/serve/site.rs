@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use callvault_bootstrap::settings::{LedgerPlace, Settings};
-use callvault_calls::Problem as CallsProblem;
 use callvault_calls::desk::{Desk, LOCAL_ANSWER};
 use callvault_calls::gate::Gate;
 use callvault_calls::store::CallStore;
@@ -89,7 +88,7 @@ impl Site {
     ///
     /// # Errors
     /// Why its body does not matter.
-    pub(super) fn admit(&self, head: &Parts) -> Result<usize, CallsProblem> {
+    pub(super) fn admit(&self, head: &Parts) -> Result<usize, Problem> {
         let path = head.uri.path();
         match &self.webhook {
             _ if !webhook::is_path(path) => Ok(callvault_jobs::MOST_BYTES),
@@ -116,7 +115,7 @@ impl Site {
             }
             Some(live) if path == SOCKET => live.open(request, stopping).unwrap_or_else(|problem| problem.response()),
             Some(_) if let Some(file) = page::file(path) => file.answer(&request),
-            _ => Problem::not_found().response(),
+            _ => callvault_jobs::problem::not_found().response(),
         }
     }
 
@@ -142,16 +141,16 @@ impl Site {
 
 impl Live {
     /// Makes the connection a websocket.
-    fn open(&self, request: Request<Bytes>, stopping: &Stopping) -> Result<Response<Bytes>, CallsProblem> {
+    fn open(&self, request: Request<Bytes>, stopping: &Stopping) -> Result<Response<Bytes>, Problem> {
         let (mut head, _) = request.into_parts();
         let headers = handshake::accept(&head, &self.gate)?;
         let place = self.sockets.place().ok_or_else(|| {
             let detail = "as many websockets are open as there may be: try again later";
-            let problem = CallsProblem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-websockets", detail);
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-websockets", detail);
             problem.with_header(RETRY_AFTER, HeaderValue::from_static("30"))
         })?;
         let upgrade = head.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or_else(|| {
-            CallsProblem::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this is a websocket: open it as one")
+            Problem::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this is a websocket: open it as one")
         })?;
         self.sockets.open(upgrade, place, self.desk.clone(), stopping.clone());
         let mut response = Response::new(Bytes::new());
@@ -170,7 +169,7 @@ fn on(setting: &str, otherwise: &str, token: &Option<SecretString>) -> Option<Ga
 }
 
 /// A part that is off.
-fn off(code: &'static str, detail: &str) -> CallsProblem {
+fn off(code: &'static str, detail: &str) -> Problem {
     let detail = format!("{detail} where `callvault serve` runs, and start it again");
-    CallsProblem::new(StatusCode::NOT_FOUND, code, detail)
+    Problem::new(StatusCode::NOT_FOUND, code, detail)
 }
