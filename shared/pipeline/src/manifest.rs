@@ -105,6 +105,11 @@ pub struct ManifestReference {
     pub bytes: u64,
 }
 
+/// Days that were closed by earlier versions have no link, and their markers no such field.
+fn is_empty(chain: &&[Link]) -> bool {
+    chain.is_empty()
+}
+
 /// The content of a marker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +129,7 @@ pub struct MarkerDocument<'a> {
     /// What lists every object.
     pub manifest: ManifestReference,
     /// The day's generations in the chain of manifests ([`crate::ledger::chain`]), oldest first.
+    #[serde(skip_serializing_if = "is_empty")]
     pub chain: &'a [Link],
     /// Everything that should be in the archive and is not, with its reason.
     pub parked: &'a [Parked],

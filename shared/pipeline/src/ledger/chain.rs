@@ -1,9 +1,9 @@
 //! The chain of manifests: each closing of a day names the one before it by its digest, so that none can be changed or
 //! taken away later without every later marker saying otherwise. Pure.
 //!
-//! A link stands for one generation of a day. It follows the newest link of the nearest earlier day that had one when it
-//! was made. Days of a backfill may close in any order: an earlier day that is closed later follows its own predecessor,
-//! and the links of days that were closed before it stay as they are.
+//! A link stands for one generation of a day. It follows the link of the day that was closed last when it was made, whichever
+//! that is: as a rule the day before, and after a day that was looked at again, that one. Two that are closed at the same
+//! instant may follow the same one.
 //!
 //! The words and the text that is digested are stored, and checked by others: changing them is a new version.
 
@@ -61,11 +61,14 @@ fn digest(day: Day, generation: u32, manifest: &str, previous: Option<&Previous>
     prove(format!("{VERSION}\n{day}\n{generation}\n{manifest}\n{before}\n").as_bytes()).sha256
 }
 
-/// What a later day's link follows, where this day has a link.
-pub fn newest(row: &Row) -> Option<Previous> {
-    let Fact::Day(DayFact { chain, .. }) = &row.fact else { return None };
-    let link = chain.last()?;
-    Some(Previous { day: row.day, generation: link.generation, digest: link.digest.clone() })
+/// The newest link of the day that was closed last: what the next one follows.
+pub fn last_of(days: &[Row]) -> Option<Previous> {
+    let linked = days.iter().filter_map(|row| match &row.fact {
+        Fact::Day(DayFact { chain, closed_at, .. }) => Some((*closed_at, row.day, chain.last()?)),
+        _ => None,
+    });
+    let (_, day, link) = linked.max_by_key(|(closed_at, day, _)| (*closed_at, *day))?;
+    Some(Previous { day, generation: link.generation, digest: link.digest.clone() })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{Fault, House, Report};
 use crate::archive::{ArchiveError, Offer, Proof, Prover, Put, PutError};
 use crate::day::Day;
 use crate::layout::Key;
-use crate::ledger::chain::{self, Link, Previous};
+use crate::ledger::chain::{self, Link};
 use crate::ledger::machine::{Closing, Settlement};
 use crate::ledger::notification::Summary;
 use crate::ledger::{Counts, DayFact, Fact, Listing, Marker, Parked, Row, RowKey, Settled, Stage, StoredObject};
@@ -23,8 +23,8 @@ use crate::manifest::{self, ManifestReference, MarkerDocument};
 /// Rows read at a time.
 const A_PAGE: usize = 100;
 
-/// Earlier days that are looked at one by one for the link before.
-const A_WEEK: usize = 7;
+/// An unfinished day is looked at again after this at the latest.
+const LONGEST_RECHECK: Duration = Duration::from_secs(60);
 
 /// Parked things that a notification names: more are counted there, and named in the marker.
 const MOST_SHOWN: usize = 20;
@@ -33,7 +33,7 @@ const MOST_SHOWN: usize = 20;
 pub struct Close {
     /// Ports.
     pub house: House,
-    /// How long until an unfinished day is looked at again.
+    /// How long until an unfinished day is looked at again, at first.
     pub recheck: Duration,
     /// Whether somebody wants to be told of closed days.
     pub announces: bool,
@@ -49,7 +49,7 @@ impl Close {
         let claimed = self.house.claim(Stage::Close, 32).await?;
         for (place, row) in claimed.iter().enumerate() {
             if self.house.ledger.outstanding(row.day).await? {
-                let due = self.house.now() + self.recheck;
+                let due = self.house.now() + self.pause(row);
                 self.house.settle(row, Settlement::Later { due, failed: false }).await?;
                 continue;
             }
@@ -77,6 +77,13 @@ impl Close {
         Ok(report)
     }
 
+    /// How long until an unfinished day is looked at again: longer, the longer it has been open already, up to a minute.
+    fn pause(&self, row: &Row) -> Duration {
+        let Fact::Day(DayFact { queried_at: Some(since), .. }) = &row.fact else { return self.recheck };
+        let open = Duration::try_from(self.house.now().duration_since(*since)).unwrap_or_default();
+        (open / 120).clamp(self.recheck, LONGEST_RECHECK.max(self.recheck))
+    }
+
     /// Closes a day; answers its marker, unless somebody else has the day now.
     async fn close(&self, row: &Row) -> Result<Option<Marker>, Fault> {
         let Fact::Day(fact) = &row.fact else { return Ok(None) };
@@ -84,7 +91,9 @@ impl Close {
         let (proof, parked) = survey(&self.house, day).await?;
         let marker = if parked.is_empty() { Marker::Success } else { Marker::Failure };
         let (generation, manifest) = match &fact.manifest {
-            Some(manifest) if self.still_stands(manifest, &proof).await? => (fact.generation, manifest.clone()),
+            Some(manifest) if stood_for(fact) == marker && self.still_stands(manifest, &proof).await? => {
+                (fact.generation, manifest.clone())
+            }
             _ => self.write_manifest(day, fact, &proof).await?,
         };
         let link = self.link(day, fact, generation, &manifest.sha256).await?;
@@ -106,28 +115,14 @@ impl Close {
         Ok(None)
     }
 
-    /// The generation's link in the chain of manifests: the one that the day has of it already, or one that follows the
-    /// newest of the nearest earlier day.
+    /// The generation's link in the chain of manifests: the one that the day has of it already, or one that follows what was
+    /// closed last.
     async fn link(&self, day: Day, fact: &DayFact, generation: u32, manifest: &str) -> Result<Link, Fault> {
         if let Some(link) = fact.chain.iter().find(|link| link.generation == generation) {
             return Ok(link.clone());
         }
-        Ok(Link::new(day, generation, manifest, self.newest_before(day).await?))
-    }
-
-    async fn newest_before(&self, day: Day) -> Result<Option<Previous>, Fault> {
-        // Days follow each other as a rule: then the rows of all the others need not be read.
-        let mut earlier = day.previous();
-        for _ in 0..A_WEEK {
-            let Some(before) = earlier else { return Ok(None) };
-            let previous = self.house.ledger.day(before).await?.as_ref().and_then(chain::newest);
-            if previous.is_some() {
-                return Ok(previous);
-            }
-            earlier = before.previous();
-        }
         let days = self.house.ledger.days().await?;
-        Ok(days.iter().rev().filter(|row| row.day < day).find_map(chain::newest))
+        Ok(Link::new(day, generation, manifest, chain::last_of(&days)))
     }
 
     /// Whether the manifest of the last generation says what is true now, and is still there.
@@ -233,6 +228,11 @@ impl Close {
     fn key(&self, day: Day, name: &str) -> Result<Key, Fault> {
         self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
     }
+}
+
+/// The marker that stands, or stood until it was found that something came late: a day is opened for that where all was stored.
+fn stood_for(fact: &DayFact) -> Marker {
+    fact.marker.unwrap_or(Marker::Success)
 }
 
 /// What people are told of a closing.

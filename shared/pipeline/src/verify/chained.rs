@@ -1,9 +1,10 @@
 //! The chain of manifests: whether each link of a day follows from what it says, and whether what it follows is still there.
 
+use futures_util::StreamExt;
 use serde::Deserialize;
 
 use super::objects::digest;
-use super::{DayReport, Finding, FindingCode, Verify};
+use super::{DayReport, Finding, FindingCode, SET_ASIDE, Verify};
 use crate::day::Day;
 use crate::layout::Key;
 use crate::ledger::chain::{Link, Previous};
@@ -32,18 +33,46 @@ impl Verify {
                     format!("generation {generation} follows generation {of} of {before}, and the ledger has another");
                 report.find(FindingCode::ChainBroken, detail);
             }
-            // That of the newest one is compared with its digest in any case; one that is gone was set aside.
-            let key = self.of_day(day, &format!("manifest-{generation:04}.jsonl"))?;
-            let is_older = fact.manifest.as_ref().is_some_and(|manifest| manifest.key != key);
-            if is_older && digest(&*self.house.archive, &key).await?.is_some_and(|proof| proof.sha256 != link.manifest)
-            {
-                let detail = format!("SHA-256 {} was written in generation {generation}", link.manifest);
+            let is_older = link.generation < fact.generation;
+            if is_older && let Some(detail) = self.older_manifest(day, fact, link).await? {
+                let key = self.of_day(day, &manifest_name(generation))?;
                 report.findings.push(Finding::new(FindingCode::ChainBroken, detail).at(&key));
             }
+        }
+        // The newest one is read anyway, and held against the ledger: here that the chain means the same one.
+        if let (Some(link), Some(manifest)) = (fact.chain.last(), &fact.manifest)
+            && (link.generation != fact.generation || link.manifest != manifest.sha256)
+        {
+            let generation = fact.generation;
+            report
+                .find(FindingCode::ChainBroken, format!("it has no link for the manifest of generation {generation}"));
         }
         match fact.chain.last().and_then(|link| link.previous.as_ref()) {
             Some(previous) => self.marker_before(previous, report).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is wrong with the manifest of an earlier generation. One that a repair has set aside is there, under another key; one that
+    /// was lost, and written again word for word by a repair, is there as a later generation.
+    async fn older_manifest(&self, day: Day, fact: &DayFact, link: &Link) -> Result<Option<String>, Fault> {
+        let (generation, name) = (link.generation, manifest_name(link.generation));
+        match digest(&*self.house.archive, &self.of_day(day, &name)?).await? {
+            Some(proof) if proof.sha256 == link.manifest => Ok(None),
+            Some(_) => Ok(Some(format!("SHA-256 {} was written in generation {generation}", link.manifest))),
+            None if fact.chain.iter().any(|later| later.generation > generation && later.manifest == link.manifest) => {
+                Ok(None)
+            }
+            None => {
+                let folder = format!("{SET_ASIDE}{}", self.house.layout.folder(day));
+                let mut aside = self.house.archive.list(&folder).await;
+                while let Some(listed) = aside.next().await {
+                    if listed?.key.file_name().ends_with(&format!("_{name}")) {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(format!("that of generation {generation} is not there any more")))
+            }
         }
     }
 
@@ -75,6 +104,10 @@ impl Verify {
     pub(super) fn of_day(&self, day: Day, name: &str) -> Result<Key, Fault> {
         self.house.layout.of_day(day, name).map_err(|error| Fault::Settings(error.to_string()))
     }
+}
+
+fn manifest_name(generation: u32) -> String {
+    format!("manifest-{generation:04}.jsonl")
 }
 
 fn is_in(previous: &Previous, chain: &[Link]) -> bool {
