@@ -189,7 +189,12 @@ fn step_for(
         {
             // It was on its way then and is there now: what is not delivered now is left out.
             Some(RecordingState::Parked(
-                Reason::Archived | Reason::Restoring | Reason::Deleted | Reason::Uploading,
+                Reason::Archived
+                | Reason::RestoreCapped
+                | Reason::RestoreForbidden
+                | Reason::Restoring
+                | Reason::Deleted
+                | Reason::Uploading,
             )) => ask_again(fact, Reason::SensitiveExcluded),
             // The source was away for longer than anybody waits: another batch would only be waited for as long. One that
             // somebody asked for (`rows::reopen`) has one round left, and gets it.
@@ -226,9 +231,9 @@ fn restoring(
         return None;
     }
     let asked = fact.restores.as_ref().is_some_and(|restores| restores.asked.contains(id));
-    // Decided since something of it is restored; whoever opens the conversation again wants it tried again. One that comes
+    // Refused since something of it is restored; whoever opens the conversation again wants it tried again. One that comes
     // back may still be parked for what kept it away before.
-    if let (Some(RecordingState::Parked(reason)), Some(_), false) = (state, &fact.restores, asked) {
+    if let (true, Some(RecordingState::Parked(reason)), Some(_), false) = (archived, state, &fact.restores, asked) {
         return Some(Step::Park(reason));
     }
     let since = fact.restores.as_ref().map_or(now, |restores| restores.since);
