@@ -196,6 +196,20 @@ fn gone_is_gone_but_for_who_is_only_just_coming() {
 }
 
 #[test]
+fn a_change_waits_for_nobody_who_is_only_just_coming() {
+    TestClock::run(async {
+        let gone = (Duration::ZERO, Posted::Gone);
+        let fate = vec![gone, (Duration::ZERO, Posted::Done)];
+        let (room, parts) = Room::of(&[("opening", fate), ("well", vec![(Duration::ZERO, Posted::Done)])]);
+        let now = room.clock.now();
+        room.connections.lock().unwrap()[0].since = now;
+        assert_eq!(pushed(&batch([1, 2]), &parts).await, None);
+        assert_eq!(room.clock.now(), now, "nobody waited");
+        assert_eq!((room.said("well").len(), room.said("opening").len(), room.open().len()), (2, 1, 2));
+    });
+}
+
+#[test]
 fn what_is_no_batch_is_refused_and_what_nobody_can_read_is_passed_over() {
     TestClock::run(async {
         let (room, parts) = Room::of(&[("well", vec![(Duration::ZERO, Posted::Done)])]);

@@ -16,8 +16,9 @@ use crate::{Parts, tells};
 /// A connection that takes longer for its part of a batch is asked again with the rest of it.
 pub const LONGEST: Duration = Duration::from_secs(3);
 
-/// Who could not be told of a change that is so old is ended.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Who could not be told of a change that is so old is ended: its client opens another, and lists again. Others of the same shard wait
+/// for what comes again, so it is short; but longer than [`LONGEST`], so that one who is only slow gets a second turn.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection is written down before it is open. Within this, "gone" may mean "not yet".
 pub const OPENING: Duration = Duration::from_secs(2);
@@ -37,6 +38,8 @@ pub(crate) struct Lane<'a> {
 /// How a lane goes on after a message.
 enum Next {
     GoOn,
+    /// Without having told it.
+    Skip,
     /// Nothing more for this connection.
     Stop,
     /// Again from here.
@@ -62,10 +65,13 @@ impl Lane<'_> {
             if !self.concerns(&change.news) {
                 continue;
             }
+            let is_welcome = matches!(change.news, News::Opened(_));
             let late = self.since(begun) > LONGEST;
-            let posted = if late { Posted::Failed("it is too slow".to_owned()) } else { self.say(message).await };
+            let posted =
+                if late { Posted::Failed("it is too slow".to_owned()) } else { self.say(message, is_welcome).await };
             match self.next(posted, change).await {
                 Next::GoOn => self.remember(&change.news),
+                Next::Skip => {}
                 Next::Stop => return None,
                 Next::Again => return Some(place),
             }
@@ -93,11 +99,11 @@ impl Lane<'_> {
         }
     }
 
-    /// Sends a message; waits a little for a connection that is not open yet.
-    async fn say(&self, message: &str) -> Posted {
+    /// Sends a message; a welcome waits a little for its connection to be open.
+    async fn say(&self, message: &str, is_welcome: bool) -> Posted {
         loop {
             let posted = self.parts.voice.say(&self.connection.id, message).await;
-            if posted != Posted::Gone || self.since(self.connection.since) >= OPENING {
+            if posted != Posted::Gone || !is_welcome || self.since(self.connection.since) >= OPENING {
                 return posted;
             }
             self.parts.clock.sleep(PAUSE).await;
@@ -111,6 +117,10 @@ impl Lane<'_> {
             Posted::TooLong => {
                 tracing::error!(code = "message-too-long", "a change is longer than a message may be");
                 Next::GoOn
+            }
+            // Not open yet, most likely: its client lists the calls when it is.
+            Posted::Gone if matches!(change.news, News::Call(_)) && self.since(self.connection.since) < OPENING => {
+                Next::Skip
             }
             Posted::Gone => {
                 self.forget().await;
