@@ -51,6 +51,34 @@ async fn everything_is_there_when_the_file_is_opened_again_and_numbers_go_on() {
     assert_eq!(calls(&looking).await, calls(&store).await);
 }
 
+/// By another process, which takes the file's lock for some calls at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_beside_appends_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    let (store, other) = (open(&path), open(&path));
+    for n in 0..250 {
+        put(&store, &sent("call.new", &format!("1.{n}"), n)).await;
+    }
+    let appending = async {
+        for n in 0..250 {
+            put(&store, &sent("call.ongoing", &format!("1.{n}"), n)).await;
+        }
+    };
+    let rebuilding = async {
+        let mut rebuilt = Vec::new();
+        for _ in 0..3 {
+            rebuilt.push(other.rebuild().await.unwrap());
+        }
+        rebuilt
+    };
+    let (rebuilt, ()) = tokio::join!(rebuilding, appending);
+    assert!(rebuilt.iter().all(|one| one.calls == 250 && one.repaired == 0), "{rebuilt:?}");
+    let after = other.rebuild().await.unwrap();
+    assert_eq!((after.calls, after.events, after.repaired), (250, 500, 0));
+    assert!(calls(&store).await.iter().all(|call| call.state == State::Ongoing && call.version == 2));
+}
+
 #[tokio::test]
 async fn a_projection_that_was_tampered_with_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();

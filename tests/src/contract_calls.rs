@@ -50,9 +50,10 @@ pub fn now() -> Timestamp {
     "2026-01-31T12:00:00.123456789Z".parse().unwrap()
 }
 
-/// An event, as it is sent.
+/// An event, as it is sent: so many seconds into 2017.
 pub fn sent(kind: &str, call: &str, second: u8) -> String {
-    json!({ "type": kind, "call_id": call, "timestamp": format!("2017-01-01T00:00:{second:02}Z") }).to_string()
+    let (minute, second) = (second / 60, second % 60);
+    json!({ "type": kind, "call_id": call, "timestamp": format!("2017-01-01T00:{minute:02}:{second:02}Z") }).to_string()
 }
 
 /// An event, read.
@@ -98,7 +99,8 @@ pub async fn a_call_begins_with_its_first_event(store: Store) {
     let call = call.unwrap();
     assert!((1..1 << 53).contains(&id));
     assert_eq!((call.id, call.call.as_str(), call.state, call.version), (id, "1.1", State::New, 1));
-    assert_eq!((call.created_at, call.updated_at), (call.created_at, "2017-01-01T00:00:07Z".parse().unwrap()));
+    let at = "2017-01-01T00:00:07Z".parse().unwrap();
+    assert_eq!((call.created_at, call.updated_at), (at, at));
     assert_eq!(calls(&store).await, [call]);
 }
 
@@ -386,6 +388,7 @@ pub fn same_but_numbers(what: &str, got: &str, expected: &str) {
     assert_eq!(without_numbers(got), without_numbers(expected.trim_end()), "{what}");
 }
 
+/// Without ids and UUIDs, which are a whole number and a UUID.
 fn without_numbers(text: &str) -> String {
     let (mut kept, mut rest) = (String::new(), text);
     while let Some((at, member)) =
@@ -393,7 +396,11 @@ fn without_numbers(text: &str) -> String {
     {
         let (before, after) = rest.split_at(at + member.len());
         kept.push_str(before);
-        rest = &after[after.find([',', '}']).unwrap_or(after.len())..];
+        let (value, next) = after.split_at(after.find([',', '}']).unwrap_or(after.len()));
+        let is_uuid = || value.len() == 38 && value.bytes().all(|b| b.is_ascii_hexdigit() || b"-\"".contains(&b));
+        let is_number = || value.bytes().all(|b| b.is_ascii_digit()) && !value.is_empty();
+        assert!(if member.contains("uuid") { is_uuid() } else { is_number() }, "{member}{value} in {text}");
+        rest = next;
     }
     kept + rest
 }

@@ -120,7 +120,20 @@ impl CallStore for SqliteCalls {
     }
 
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
-        self.ask(|table| table.rebuild()).await
+        let (mut rebuilt, mut after) = (Rebuilt::default(), String::new());
+        loop {
+            let from = after.clone();
+            let (some, last) = self.ask(move |table| table.rebuild_some(&from)).await?;
+            rebuilt.events += some.events;
+            rebuilt.calls += some.calls;
+            rebuilt.repaired += some.repaired;
+            match last {
+                Some(last) => after = last.to_string(),
+                None => break,
+            }
+        }
+        rebuilt.repaired += self.ask(|table| table.remove_orphans()).await?;
+        Ok(rebuilt)
     }
 }
 

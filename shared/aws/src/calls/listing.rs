@@ -78,6 +78,33 @@ impl DynamoCalls {
         after: u64,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Events::default();
+        if !self.take_events(call, after, limit, &mut events).await? || events.taken.len() >= limit {
+            return Ok(events.taken);
+        }
+        let last = |events: &Events| events.taken.last().map_or(after, |last| last.id);
+        // Who wrote it may have died before it had an item of its own. Its number is the greatest.
+        let newest = self.newest(call).await?.filter(|newest| newest.id > last(&events));
+        let Some(newest) = newest else { return Ok(events.taken) };
+        // All before it have items by now, also those that came after the first look.
+        let room = limit - events.taken.len();
+        if self.take_events(call, last(&events), room, &mut events).await?
+            && events.taken.len() < limit
+            && newest.id > last(&events)
+        {
+            events.taken.push(newest);
+        }
+        Ok(events.taken)
+    }
+
+    /// Takes up to `limit` events that have items of their own. Whether those were all of them.
+    async fn take_events(
+        &self,
+        call: &CallId,
+        after: u64,
+        limit: usize,
+        events: &mut Events,
+    ) -> Result<bool, StoreError> {
         let ask = Ask {
             index: Some(schema::EVENTS_INDEX),
             sort: Some(above(schema::NUMBER, after)),
@@ -85,19 +112,12 @@ impl DynamoCalls {
             ..Ask::partition(place_of_call(call).pk)
         };
         let page = self.table.query(&ask).await.map_err(in_our_words)?;
-        let mut events = Events::default();
         for attributes in &page.items {
             if !events.take(item::event(Some(call), attributes)?) {
-                return Ok(events.taken);
+                return Ok(false);
             }
         }
-        if page.next.is_none() && events.taken.len() < limit {
-            // Who wrote it may have died before it had an item of its own. Its number is the greatest.
-            let newest = self.newest(call).await?;
-            let last = events.taken.last().map_or(after, |last| last.id);
-            events.taken.extend(newest.filter(|newest| newest.id > last));
-        }
-        Ok(events.taken)
+        Ok(page.next.is_none())
     }
 
     pub(super) async fn events_of_none_after(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {

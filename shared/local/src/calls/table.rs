@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use super::fault;
 
+/// Calls that are made anew in one transaction: events that come meanwhile wait for no more.
+const REBUILT_TOGETHER: u64 = 100;
+
 const CALL: &str = "id, call, state, state_at, created_at, updated_at, version";
 const EVENT: &str = "id, uuid, call, type, at, received";
 
@@ -99,29 +102,38 @@ impl Table<'_> {
         Ok(events)
     }
 
-    /// [`callvault_calls::store::CallStore::rebuild`]: call by call, so that one call is in memory at a time.
-    pub(super) fn rebuild(&self) -> Result<Rebuilt, StoreError> {
+    /// Some of [`callvault_calls::store::CallStore::rebuild`]: calls after this one, in the order of their ids, call by call, so that
+    /// one is in memory at a time. Answers the last one, unless there are no more.
+    pub(super) fn rebuild_some(&self, after: &str) -> Result<(Rebuilt, Option<CallId>), StoreError> {
         let mut rebuilt = Rebuilt::default();
-        let sql = "SELECT id, uuid, call, type, at, '{}' FROM events WHERE call > '' ORDER BY call, id";
+        let sql = "SELECT id, uuid, call, type, at, '{}' FROM events WHERE call > ?1 ORDER BY call, id";
         let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
-        let mut rows = statement.query([]).map_err(fault)?;
+        let mut rows = statement.query(params![after]).map_err(fault)?;
         let mut current: Option<Call> = None;
         while let Some(row) = rows.next().map_err(fault)? {
             let event = read_event(row)?;
-            rebuilt.events += 1;
             let begun = match current.take() {
                 Some(call) if Some(&call.call) == event.call.as_ref() => Some(call.with(&event)),
                 before => {
+                    let last = before.as_ref().map(|call| call.call.clone());
                     self.settle(before, &mut rebuilt)?;
+                    if rebuilt.calls >= REBUILT_TOGETHER {
+                        return Ok((rebuilt, last));
+                    }
                     Call::begun(&event)
                 }
             };
+            rebuilt.events += 1;
             current = begun;
         }
         self.settle(current, &mut rebuilt)?;
+        Ok((rebuilt, None))
+    }
+
+    /// Removes rows of calls that have no events. How many there were.
+    pub(super) fn remove_orphans(&self) -> Result<u64, StoreError> {
         let orphans = "DELETE FROM calls WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.call = calls.call)";
-        rebuilt.repaired += self.0.execute(orphans, []).map_err(fault)? as u64;
-        Ok(rebuilt)
+        self.0.execute(orphans, []).map(|removed| removed as u64).map_err(fault)
     }
 
     /// Writes a rebuilt row where it is not what it should be. One that cannot be read is not.
