@@ -1,8 +1,10 @@
 //! Telephony's events, from the webhook to the websocket and to `callvault calls`.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
-use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, TOKEN, address, post, request, serve};
+use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, Sender, TOKEN, address, post, request, serve};
 use callvault_tests::binary::{Output, callvault};
 use callvault_tests::contract_calls::{same_but_numbers, sent};
 use serde_json::{Value, json};
@@ -219,6 +221,55 @@ fn a_silent_socket_delays_nobody() {
     assert_eq!(first.ask(r#"{"event":"ListCalls","data":{}}"#)["data"].as_array().unwrap().len(), 201);
     running.signal("TERM");
     silent(&running.wait_at_most(PATIENCE).expect_code(0));
+}
+
+/// More than there are bodies at a time: each keeps its connection, and none waits for another's end.
+#[test]
+fn as_many_senders_as_there_are_keep_their_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let mut senders: Vec<Sender> = (0..400).map(|_| Sender::new(&address).unwrap()).collect();
+    for round in 0..2 {
+        for (n, sender) in senders.iter_mut().enumerate() {
+            assert_eq!(sender.post(&sent("call.new", &format!("{round}.{n}"), 0)).unwrap(), 200, "{n}");
+        }
+    }
+    drop(senders);
+    running.signal("TERM");
+    running.wait_at_most(PATIENCE).expect_code(0);
+}
+
+/// Who asks before sending a body is not asked for one that nobody wants.
+#[test]
+fn who_has_no_secret_is_refused_before_the_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    for path in ["/webhook", "/genesys/scheduled-jobs/check_recordings"] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\nexpect: 100-continue\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        let wanted: &[u8] = if path == "/webhook" { b"HTTP/1.1 401" } else { b"HTTP/1.1 404" };
+        assert_eq!(first, wanted, "{path}: {}", String::from_utf8_lossy(&first));
+    }
+    running.signal("TERM");
+    running.wait_at_most(PATIENCE).expect_code(0);
+}
+
+#[test]
+fn a_message_that_is_too_long_ends_its_websocket_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let mut client = Client::open(&address(&running));
+    client.try_say(&"x".repeat(1 << 20));
+    assert_eq!(client.closed(), Some(1009));
+    running.signal("TERM");
+    running.wait_at_most(PATIENCE).expect_code(0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use callvault_calls::Problem;
 use callvault_pipeline::clock::Clock;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::header::EXPECT;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,8 +23,12 @@ use tokio::task::JoinSet;
 use super::super::run::job::Stopping;
 use super::site::Site;
 
-/// Connections at the same time; more wait in the system's queue. One that has become a websocket no longer counts.
-const MOST_CONNECTIONS: usize = 256;
+/// Connections at the same time; more wait in the system's queue. One that has become a websocket no longer counts. Senders
+/// keep theirs open between two events, so there may be as many as there are senders.
+const MOST_CONNECTIONS: usize = 4096;
+
+/// Bodies that are read or worked on at the same time. Those of senders who may not send are not among them.
+const MOST_BODIES: usize = 256;
 
 /// A head must be there this long after its connection, or after the answer before it.
 const HEAD_WITHIN: Duration = Duration::from_secs(20);
@@ -37,13 +42,16 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// What is read, and thrown away, of a body that is too long: a sender that is cut off while it sends does not see why.
 const MOST_DISCARDED: usize = 4 << 20;
 
+/// Somebody who may not send it is listened to for so long: cut off while sending, a client does not see why.
+const DISCARDED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Pause after a connection could not be taken: out of descriptors, most likely, and others will close.
 const AFTER_A_FAULT: Duration = Duration::from_millis(50);
 
 /// Takes connections until it is told to stop; then ends when those under way are answered.
 pub(super) async fn run(listener: TcpListener, site: Arc<Site>, clock: Arc<dyn Clock>, stopping: Stopping) {
     let mut told = stopping.clone();
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (room, bodies) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), Arc::new(Semaphore::new(MOST_BODIES)));
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -55,9 +63,9 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, clock: Arc<dyn C
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (accepted, place) = accepted => match accepted {
                 Ok((stream, _)) => {
-                    let (site, stopping) = (Arc::clone(&site), stopping.clone());
+                    let (site, stopping, bodies) = (Arc::clone(&site), stopping.clone(), Arc::clone(&bodies));
                     connections.spawn(async move {
-                        connection(stream, site, stopping).await;
+                        connection(stream, site, stopping, bodies).await;
                         drop(place);
                     });
                 }
@@ -73,10 +81,10 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, clock: Arc<dyn C
     site.ended().await;
 }
 
-async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: Stopping) {
+async fn connection(stream: TcpStream, site: Arc<Site>, mut stopping: Stopping, bodies: Arc<Semaphore>) {
     let _ = stream.set_nodelay(true); // only costs latency where it fails
     let told = stopping.clone();
-    let service = service_fn(move |request| answer(Arc::clone(&site), request, told.clone()));
+    let service = service_fn(move |request| answer(Arc::clone(&site), request, told.clone(), Arc::clone(&bodies)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -98,14 +106,27 @@ async fn answer(
     site: Arc<Site>,
     request: Request<Incoming>,
     stopping: Stopping,
+    bodies: Arc<Semaphore>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let admitted = site.admit(&head);
-    let most_bytes = *admitted.as_ref().unwrap_or(&0);
-    let whole = tokio::time::timeout(BODY_WITHIN, whole(body, most_bytes)).await.unwrap_or_else(|_| Err(too_slow()));
-    let response = match (admitted, whole) {
-        (Ok(_), Ok(body)) => site.answer(Request::from_parts(head, body), &stopping).await,
-        (Err(problem), _) | (Ok(_), Err(problem)) => problem.response(),
+    let response = match site.admit(&head) {
+        Ok(None) => site.answer(Request::from_parts(head, Bytes::new()), &stopping).await,
+        Ok(Some(most_bytes)) => {
+            // Held until it is answered: so many bodies are in memory, and no more.
+            let _place = bodies.acquire().await;
+            let whole = tokio::time::timeout(BODY_WITHIN, whole(body, most_bytes)).await;
+            match whole.unwrap_or_else(|_| Err(too_slow())) {
+                Ok(body) => site.answer(Request::from_parts(head, body), &stopping).await,
+                Err(problem) => problem.response(),
+            }
+        }
+        Err(problem) => {
+            // Who asks first whether to send it is told so before it is sent.
+            if !head.headers.contains_key(EXPECT) {
+                let _ = tokio::time::timeout(DISCARDED_WITHIN, whole(body, 0)).await;
+            }
+            problem.response()
+        }
     };
     Ok(response.map(Full::new))
 }

@@ -15,7 +15,7 @@ use callvault_jobs::{Jobs, PREFIX, Problem};
 use callvault_local::calls::{SqliteCalls, beside};
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::stages::House;
-use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use secrecy::SecretString;
@@ -84,18 +84,22 @@ impl Site {
         Ok(site)
     }
 
-    /// How long a request's body may be, by its head. Nobody is listened to for long who may not say it.
+    /// How long a request's body may be, by its head; `None` where it has none that matters. Nobody is listened to for long who
+    /// may not say it.
     ///
     /// # Errors
     /// Why its body does not matter.
-    pub(super) fn admit(&self, head: &Parts) -> Result<usize, Problem> {
+    pub(super) fn admit(&self, head: &Parts) -> Result<Option<usize>, Problem> {
         let path = head.uri.path();
+        if path.starts_with(PREFIX) {
+            return self.jobs(&head.headers).map(|_| Some(callvault_jobs::MOST_BYTES));
+        }
         match &self.webhook {
-            _ if !webhook::is_path(path) => Ok(callvault_jobs::MOST_BYTES),
+            _ if !webhook::is_path(path) => Ok(None),
             None => Err(off("webhook-off", "the webhook is off: set WEBHOOK_SECRET")),
             Some(webhook) => {
                 webhook.admit(&head.method, path, &head.headers)?;
-                Ok(webhook::MOST_BYTES)
+                Ok(Some(webhook::MOST_BYTES))
             }
         }
     }
@@ -104,7 +108,10 @@ impl Site {
     pub(super) async fn answer(&self, request: Request<Bytes>, stopping: &Stopping) -> Response<Bytes> {
         let path = request.uri().path();
         if path.starts_with(PREFIX) {
-            return self.answer_jobs(request).await;
+            return match self.jobs(request.headers()) {
+                Ok(jobs) => jobs.answer(request).await,
+                Err(problem) => problem.response(),
+            };
         }
         if let (Some(webhook), true) = (&self.webhook, webhook::is_path(path)) {
             return webhook.answer(&request, self.clock.now()).await;
@@ -126,16 +133,15 @@ impl Site {
         }
     }
 
-    async fn answer_jobs(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let Some(jobs) = &self.jobs else {
-            return off("jobs-api-off", "the jobs API is off: set JOBS_TOKEN").response();
-        };
-        if jobs.gate.is_open_to(request.headers()) {
-            return jobs.part.answer(request).await;
+    /// The jobs API, for whoever has its token.
+    fn jobs(&self, headers: &HeaderMap) -> Result<&Jobs, Problem> {
+        let jobs = self.jobs.as_ref().ok_or_else(|| off("jobs-api-off", "the jobs API is off: set JOBS_TOKEN"))?;
+        if jobs.gate.is_open_to(headers) {
+            return Ok(&jobs.part);
         }
         let detail = "send the header `Authorization: Bearer TOKEN`, with the value of JOBS_TOKEN";
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-        problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"callvault\"")).response()
+        Err(problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"callvault\"")))
     }
 }
 

@@ -17,7 +17,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_tungstenite::WebSocketStream;
@@ -251,6 +251,7 @@ fn ending(error: &Error) -> Ending {
 
 /// Says why it ends, and waits a moment for the client to have heard it.
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, ending: Ending) {
+    let is_cut = matches!(ending, Ending::Wrong(..));
     let (code, reason) = match ending {
         Ending::Left => return,
         Ending::Stopped => (CloseCode::Away, "the server stops: come back later"),
@@ -262,6 +263,9 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStrea
         while let Some(said) = socket.next().await {
             said?;
         }
+        // What is wrong is not read to its end: closed over what is unread, the line would be reset, and the reason with it.
+        let mut unread = [0; 4096];
+        while is_cut && socket.get_mut().read(&mut unread).await? > 0 {}
         Ok::<(), Error>(())
     };
     // Whoever does not listen does not hear that either.
