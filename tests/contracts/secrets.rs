@@ -1,5 +1,8 @@
 //! Genesys credentials in Secrets Manager: from moto, and what its refusals mean.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
@@ -8,6 +11,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use callvault_aws::secrets::{GenesysSecret, SecretError};
+use callvault_bootstrap::lambda::gate::{LONGEST_KEPT, SHORTEST_KEPT, SecretGate};
+use callvault_pipeline::clock::Clock as _;
+use callvault_tests::fakes::TestClock;
 use callvault_tests::stand_ins::moto::{Moto, unique};
 use secrecy::ExposeSecret;
 
@@ -73,6 +79,48 @@ impl HttpConnector for Replay {
             }
         })
     }
+}
+
+/// Gives a token the first time, and no answer any more.
+#[derive(Debug, Clone, Default)]
+struct Once(Arc<AtomicU32>);
+
+impl HttpConnector for Once {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let body = r#"{"Name":"n","SecretString":"planted-0123456789abcdef"}"#;
+                let mut response = HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body));
+                response.headers_mut().insert("content-type", "application/x-amz-json-1.1");
+                HttpConnectorFuture::ready(Ok(response))
+            }
+            _ => HttpConnectorFuture::new(std::future::pending()),
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_again_is_used_on_and_not_waited_for_by_everybody() {
+    TestClock::run(async {
+        let once = Once::default();
+        let connector = SharedHttpConnector::new(once.clone());
+        let sdk: SdkConfig = sdk("http://127.0.0.1:1");
+        let sdk = sdk.into_builder().http_client(http_client_fn(move |_, _| connector.clone())).build();
+        let clock = Arc::new(TestClock::at("2026-01-31T12:00:00Z".parse().unwrap()));
+        let gate = SecretGate::connect(&sdk, "calls", clock.clone()).await.unwrap();
+        clock.sleep(LONGEST_KEPT).await;
+        let begun = clock.now();
+        for _ in 0..20 {
+            let open = gate.for_whom(|gate| gate.is_opened_by("planted-0123456789abcdef")).await.unwrap();
+            assert!(open.is_opened_by("planted-0123456789abcdef"), "who was let in before is let in");
+            gate.for_whom(|gate| gate.is_opened_by("another")).await.unwrap();
+        }
+        assert!(clock.now().duration_since(begun).as_secs() <= 2, "one waits, for two seconds");
+        let tried = once.0.load(Ordering::Relaxed);
+        clock.sleep(SHORTEST_KEPT).await;
+        gate.for_whom(|_| true).await.unwrap();
+        assert!(once.0.load(Ordering::Relaxed) > tried, "after a minute it is tried again");
+    });
 }
 
 async fn answered(answer: Option<(u16, &'static str)>) -> SecretError {

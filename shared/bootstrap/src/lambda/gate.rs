@@ -1,7 +1,7 @@
 //! A gate whose secret is in Secrets Manager: read when an instance starts, and again from time to time.
 //!
-//! So a secret that is changed opens the gate at once (whoever is refused makes it be read again, at most once a minute), and the one
-//! before it no longer than [`LONGEST_KEPT`]. Must never show a secret, nor open while none was read.
+//! So a secret that is changed opens the gate within a minute (whoever is refused makes it be read again, at most that often), and the
+//! one before it no longer than [`LONGEST_KEPT`], as long as Secrets Manager answers. Must never show a secret, nor open while none was read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub const LONGEST_KEPT: Duration = Duration::from_secs(300);
 /// How long it is used however many are refused: each reading is paid for, and nobody who knocks shall decide how often.
 pub const SHORTEST_KEPT: Duration = Duration::from_secs(60);
 
+/// Reading it again takes no longer: whoever knocks waits for it.
+const LONGEST_READING: Duration = Duration::from_secs(2);
+
 /// A gate, and where its secret is.
 pub struct SecretGate {
     sdk: SdkConfig,
@@ -32,6 +35,8 @@ pub struct SecretGate {
 struct Kept {
     gate: Gate,
     read_at: Timestamp,
+    /// When it was last tried to read it, in vain or not.
+    tried_at: Timestamp,
 }
 
 impl std::fmt::Debug for SecretGate {
@@ -65,18 +70,36 @@ impl SecretGate {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match kept {
             None => self.read().await,
-            Some(kept) if self.clock.now().duration_since(kept.read_at).unsigned_abs() < age => Ok(kept.gate),
+            Some(kept) if self.is_within(kept.read_at, age) || self.is_within(kept.tried_at, SHORTEST_KEPT) => {
+                Ok(kept.gate)
+            }
             // Who was let in before is let in while Secrets Manager does not answer.
-            Some(kept) => Ok(self.read().await.unwrap_or_else(|refusal| {
-                tracing::warn!(code = refusal.code, "a secret is used that may have been changed: {}", refusal.message);
+            Some(kept) => Ok(self.read_again().await.unwrap_or_else(|why| {
+                tracing::warn!("a secret is used that may have been changed: {why}");
                 kept.gate
             })),
         }
     }
 
+    fn is_within(&self, then: Timestamp, age: Duration) -> bool {
+        self.clock.now().duration_since(then).unsigned_abs() < age
+    }
+
+    /// Reads it, for somebody who waits: not for long, and after one time in vain nobody else waits for a while.
+    async fn read_again(&self) -> Result<Gate, String> {
+        if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            kept.tried_at = self.clock.now();
+        }
+        match tokio::time::timeout(LONGEST_READING, self.read()).await {
+            Ok(read) => read.map_err(|refusal| refusal.message),
+            Err(_) => Err(format!("Secrets Manager did not answer within {} s", LONGEST_READING.as_secs())),
+        }
+    }
+
     async fn read(&self) -> Result<Gate, Refusal> {
         let gate = Gate::new(TokenSecret::read(&self.sdk, &self.secret).await?);
-        let kept = Kept { gate: gate.clone(), read_at: self.clock.now() };
+        let (read_at, tried_at) = (self.clock.now(), self.clock.now());
+        let kept = Kept { gate: gate.clone(), read_at, tried_at };
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         Ok(gate)
     }
