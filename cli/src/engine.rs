@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ pub(crate) async fn run_until_closed(stages: &Stages, days: &[Day], progress: &P
             closed = loops.close_until(&stages.close, days) => closed,
         }
     });
-    Box::pin(loops.while_telling(&stages.notify, work)).await
+    Box::pin(loops.while_telling(&stages.notify, Rest::IsTold, work)).await
 }
 
 /// Runs the stages until `until` ends, or one of them cannot go on.
@@ -69,7 +70,16 @@ pub(crate) async fn run(
             ended = until => ended,
         }
     });
-    Box::pin(loops.while_telling(&stages.notify, work)).await
+    Box::pin(loops.while_telling(&stages.notify, Rest::Waits, work)).await
+}
+
+/// What becomes of due notifications when the work has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Each is sent once more, at least: nobody comes after this process.
+    IsTold,
+    /// It is left to the next process: this one was asked to stop.
+    Waits,
 }
 
 impl<'a> Loops<'a> {
@@ -100,8 +110,17 @@ impl<'a> Loops<'a> {
     }
 
     /// Does `work`, and tells of closed days beside it. A message that is on its way when the work ends is waited for:
-    /// dropped, nobody would know whether it arrived, and it would be sent again.
-    async fn while_telling(&self, notify: &Tell, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    /// dropped, nobody would know whether it arrived, and it would be sent again. A fault of telling ends the work.
+    async fn while_telling(
+        &self,
+        notify: &Tell,
+        rest: Rest,
+        work: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        // What is due stays due here, and waiting for it would be waiting for nothing.
+        if notify.announcers.is_empty() {
+            return work.await;
+        }
         let ended = Cell::new(false);
         let work = async {
             let worked = work.await;
@@ -111,17 +130,23 @@ impl<'a> Loops<'a> {
         };
         let telling = async {
             loop {
-                let report = notify.run().await?;
+                let report = notify.run_while(|| rest == Rest::IsTold || !ended.get()).await?;
                 self.progress.add(&[Stage::Notify], &report);
-                match (report.told > 0, ended.get()) {
-                    (true, _) => {}
+                match (report.told > 0 && rest == Rest::IsTold, ended.get()) {
                     (false, true) => return Ok(()),
-                    (false, false) => self.wait(&[Stage::Notify]).await?,
+                    (_, false) if report.told == 0 => self.wait(&[Stage::Notify]).await?,
+                    _ => {}
                 }
             }
         };
-        let (worked, told) = tokio::join!(work, telling);
-        worked.and(told)
+        let (mut work, mut telling) = (pin!(work), pin!(telling));
+        tokio::select! {
+            worked = &mut work => worked.and(telling.await),
+            told = &mut telling => match told {
+                Ok(()) => work.await,
+                Err(fault) => Err(fault),
+            },
+        }
     }
 
     async fn repeat(

@@ -1,6 +1,7 @@
 //! One notification for each generation of a day, whatever fails, and the chain of manifests behind it.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use async_trait::async_trait;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::chain::Link;
 use callvault_pipeline::ledger::notification::{Channel, NotificationFact};
-use callvault_pipeline::ledger::{Carried, DayFact, Fact, Stage};
+use callvault_pipeline::ledger::{Carried, DayFact, DayState, Fact, Marker, Stage};
 use callvault_pipeline::notification::{Announcer, Message, Untold};
 use callvault_pipeline::stages::LEASE;
 use callvault_tests::fakes::{FakeAnnouncer, FakeConversation, FakeOrg, FakeRecording, TestClock};
-use callvault_tests::faulty::{Fault, How, Script, When, kills};
+use callvault_tests::faulty::{Fault, How, Script, Stopped, When, kills};
 use proptest::prelude::*;
 
 use super::world::{Settings, World, at, day, random};
@@ -180,18 +181,60 @@ fn a_channel_that_takes_nothing_is_given_up_after_a_day_and_keeps_no_other_one_w
 #[test]
 fn a_notification_that_nobody_here_can_send_waits_for_who_can() {
     TestClock::run(async {
-        let (world, [webhook, _]) = told_world(FakeOrg::of(vec![]));
+        let (world, [webhook, topic]) = told_world(FakeOrg::of(vec![]));
+        // Whoever closes the day wants it told, and dies before it is.
+        let fault = Fault { call: "announcer.send", number: 1, when: When::Before, how: How::Kill };
+        let script = Script::of([fault]);
+        world.ledger.plan_day(day("2026-01-20"), world.clock.now()).await.unwrap();
+        let process = world.process(&script);
+        let days = [day("2026-01-20")];
+        let mut work = pin!(process.work(&world, &days));
+        assert!(matches!(script.run(work.as_mut()).await, Stopped::Killed));
+        assert_eq!((times(&webhook).len(), times(&topic).len()), (0, 0));
+        world.clock.sleep(LEASE + Duration::from_secs(1)).await;
         let silent = world.unseen().with_announcers(Vec::new());
-        world
-            .export_through(
-                &["2026-01-20"],
-                &Script::of([Fault { call: "announcer.send", number: 1, when: When::Before, how: How::Kill }]),
-            )
-            .await;
-        silent.clock.sleep(LEASE + Duration::from_secs(1)).await;
         silent.process(&Script::quiet()).tell().await.unwrap();
+        let [fact] = &notifications(&world, "2026-01-20").await[..] else { panic!("not one") };
+        assert_eq!((fact.state.word(), fact.told.len()), ("due", 0), "it is left alone");
         until_told(&world).await;
-        assert_eq!(times(&webhook).into_values().collect::<Vec<_>>(), [1]);
+        assert_eq!((times(&webhook).into_values().collect::<Vec<_>>(), times(&topic).len()), (vec![1], 1));
+    });
+}
+
+#[test]
+fn who_has_to_stop_sends_no_other_message_and_gives_the_rest_back() {
+    TestClock::run(async {
+        let (world, [webhook, topic]) = told_world(FakeOrg::of(vec![]));
+        let silent = world.unseen();
+        for text in DAYS {
+            silent.ledger.plan_day(day(text), world.clock.now()).await.unwrap();
+        }
+        let process = world.process(&Script::quiet());
+        for stage in [Stage::Query, Stage::Close] {
+            while process.stage(stage).await.unwrap().did_something() {}
+        }
+        let report = process.tell_while(|| times(&webhook).is_empty()).await.unwrap();
+        assert_eq!((report.told, report.given_back), (1, 2));
+        assert_eq!((times(&webhook).len(), times(&topic).len()), (1, 0));
+        assert_eq!(process.tell_while(|| false).await.unwrap().claimed, 0);
+        until_told(&world).await;
+        judge(&world, &[webhook, topic], 0).await.unwrap();
+    });
+}
+
+#[test]
+fn a_success_that_becomes_a_failure_is_told_of() {
+    TestClock::run(async {
+        let (world, [webhook, _]) = told_world(FakeOrg::of(vec![call(0, 2, 0)]));
+        world.export(&[DAYS[2]]).await;
+        world.clock.until(at("2026-01-22T06:00:00Z")).await;
+        // Analytics has one more, and no batch takes it.
+        world.source.change(|org| org.conversations.push(FakeConversation { refused: true, ..call(1, 2, 0) }));
+        world.export(&[DAYS[2]]).await;
+        assert_eq!(world.closed(DAYS[2]).await, (DayState::Closed, 2, Some(Marker::Failure)));
+        assert!(world.object("2026-01-20/_SUCCESS").is_none());
+        let keys: Vec<_> = webhook.told().into_iter().map(|message| message.key).collect();
+        assert_eq!(keys, ["callvault/test/2026-01-20/1", "callvault/test/2026-01-20/2"]);
     });
 }
 

@@ -364,6 +364,11 @@ impl Process {
         Ok(())
     }
 
+    /// Tells some of what is due, as long as that is wanted.
+    pub(crate) async fn tell_while(&self, is_wanted: impl Fn() -> bool) -> Result<Report, StageFault> {
+        self.notify.run_while(is_wanted).await
+    }
+
     /// One stage, once.
     pub(crate) async fn stage(&self, stage: Stage) -> Result<Report, StageFault> {
         match stage {

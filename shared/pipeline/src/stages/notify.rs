@@ -53,13 +53,26 @@ impl Notify {
     /// # Errors
     /// [`Fault`] when the ledger fails. A channel that takes nothing is no fault.
     pub async fn run(&self) -> Result<Report, Fault> {
+        self.run_while(|| true).await
+    }
+
+    /// Tells what is due, until that is not wanted any longer: the message that is on its way then is the last one.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_while(&self, is_wanted: impl Fn() -> bool) -> Result<Report, Fault> {
         let mut report = Report::default();
-        if self.announcers.is_empty() {
+        if self.announcers.is_empty() || !is_wanted() {
             return Ok(report);
         }
         let claimed = self.house.claim(Stage::Notify, A_RUN).await?;
         report.claimed = claimed.len() as u64;
         for (place, row) in claimed.iter().enumerate() {
+            if !is_wanted() {
+                self.give_back(&claimed[place..]).await?;
+                report.given_back += (claimed.len() - place) as u64;
+                break;
+            }
             match self.house.work_on(row, self.tell(row)).await {
                 Ok(Worked::Done(one)) => report += one,
                 Ok(Worked::Lost) => {}
@@ -69,14 +82,19 @@ impl Notify {
                     self.house.retry_later(row).await?;
                 }
                 Err(fault) => {
-                    for row in claimed.iter().skip(place) {
-                        self.house.give_back(row).await?;
-                    }
+                    self.give_back(&claimed[place..]).await?;
                     return Err(fault);
                 }
             }
         }
         Ok(report)
+    }
+
+    async fn give_back(&self, rows: &[Row]) -> Result<(), Fault> {
+        for row in rows {
+            self.house.give_back(row).await?;
+        }
+        Ok(())
     }
 
     async fn tell(&self, row: &Row) -> Result<Report, Fault> {
