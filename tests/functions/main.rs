@@ -7,5 +7,6 @@ mod jobs_api;
 mod pipeline;
 mod push_calls;
 mod settings;
+mod telling;
 mod voicemail;
 mod world;

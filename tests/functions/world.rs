@@ -13,6 +13,7 @@ use callvault_pipeline::archive::memory::MemoryArchive;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::Ledger;
 use callvault_pipeline::ledger::memory::MemoryLedger;
+use callvault_pipeline::notification::Announcer;
 use callvault_pipeline::stages::{House, Report, Shift};
 use callvault_tests::fakes::{FakeConversation, FakeMailboxes, FakeOrg, FakeRecording, FakeSource, TestClock};
 use jiff::Timestamp;
@@ -47,6 +48,8 @@ pub(crate) struct World {
 pub(crate) struct Answer {
     pub(crate) answer: Result<Value, Refusal>,
     pub(crate) report: Report,
+    /// What it put up with.
+    pub(crate) fault: Option<&'static str>,
 }
 
 impl World {
@@ -88,6 +91,11 @@ impl World {
         &self.parts
     }
 
+    /// Works with somebody to tell.
+    pub(crate) fn tells(&mut self, announcers: Vec<Arc<dyn Announcer>>) {
+        self.parts.announcers = announcers;
+    }
+
     /// Works with another ledger and clock.
     pub(crate) fn replace_ledger(&mut self, ledger: Arc<dyn Ledger>, clock: Arc<TestClock>) {
         (self.parts.house.ledger, self.parts.house.clock) = (ledger, Arc::clone(&clock) as Arc<dyn Clock>);
@@ -112,6 +120,6 @@ impl World {
             Name::Close => close_days::handle(event, &mut work).await,
             Name::Voicemail => move_voicemail::handle(event, &mut work).await,
         };
-        Answer { answer, report: work.report }
+        Answer { answer, report: work.report, fault: work.fault }
     }
 }

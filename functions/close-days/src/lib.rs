@@ -46,7 +46,7 @@ pub const FUNCTION: Function = Function {
 /// looks.
 const RECHECK: Duration = Duration::from_secs(20);
 
-/// Closes the days that can be closed, and tells of them.
+/// Closes the days that can be closed, and tells of them: also of those that others closed, when none can be closed now.
 ///
 /// # Errors
 /// [`Refusal`]: the event is malformed, ledger or archive cannot be used.
@@ -54,9 +54,10 @@ pub async fn handle(event: &Value, work: &mut Work<'_>) -> Result<Value, Refusal
     event::read(event, Accepts::Timer)?;
     let parts = work.parts();
     let close = wiring::close(&parts.settings, &work.house, RECHECK);
-    work.repeat(async || close.run().await).await?;
+    let closed = work.repeat(async || close.run().await).await;
     let notify = wiring::notify(&parts.settings, &work.house, parts.announcers.clone());
     work.repeat(async || notify.run().await).await?;
+    closed?;
     if work.report.untold > 0 {
         let message = format!("{} notifications were given up: see the channel's own log", work.report.untold);
         work.put_up_with(Refusal { code: "notification-given-up", message });
