@@ -117,6 +117,10 @@ impl Ledger for Forgetful {
         self.fresh().count_restores(day, wanted, most).await
     }
 
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        self.fresh().uncount_restores(day, unused).await
+    }
+
     async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
         self.fresh().notifications(day).await
     }

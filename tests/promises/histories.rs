@@ -8,7 +8,9 @@ use callvault_local::sqlite::SqliteLedger;
 use callvault_pipeline::facts::{Facts, Intake, NewConversation};
 use callvault_pipeline::ids::{BatchJobId, ConversationId};
 use callvault_pipeline::kind::Kind;
-use callvault_pipeline::ledger::machine::{Closing, Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
+use callvault_pipeline::ledger::machine::{
+    Closing, Delivered, Delivery, Look, Next, ParkedRecording, Resubmission, Settlement,
+};
 use callvault_pipeline::ledger::memory::MemoryLedger;
 use callvault_pipeline::ledger::{
     ConversationState, Counts, Fact, HolderId, Ledger, Listing, Marker, Outcome, RecordingState, Row, RowKey, Stage,
@@ -167,7 +169,8 @@ impl History<'_> {
             })
             .collect();
         let next = match how % 8 {
-            1 | 2 if !uploading => Next::Resubmit { due, lost: how % 8 == 1 },
+            1 if !uploading => Next::Resubmit { due, because: Resubmission::Lost },
+            2 if !uploading => Next::Resubmit { due, because: Resubmission::Missing },
             3 if !uploading => Next::LookAgain { due },
             _ if uploading => Next::AwaitUploads,
             _ => Next::Settle { outcome: Outcome::Parked(reason), object: None },

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use callvault_pipeline::clock::Clock;
+use callvault_pipeline::kind::Kind;
 use callvault_pipeline::ledger::Marker;
 use callvault_pipeline::models::FileState;
-use callvault_tests::fakes::{FakeConversation, FakeOrg, FakeRecording, TestClock};
+use callvault_pipeline::reconcile::MetadataMode;
+use callvault_tests::fakes::{Batch, FakeConversation, FakeOrg, FakeRecording, TestClock};
 use callvault_tests::faulty::{Fault, How, Script, When, kills};
 use jiff::SignedDuration;
 
@@ -125,6 +127,87 @@ fn wherever_the_process_dies_it_is_restored_all_the_same() {
             let world = world(9, conversations());
             world.export_through(&[DAY], &Script::of([fault])).await;
             assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "a/s: stored"], "{fault:?}");
+        });
+    }
+}
+
+/// How many recordings the source was made to restore.
+fn restored(world: &World) -> usize {
+    let mut restored = 0;
+    world.source.change(|org| {
+        let recordings = org.conversations.iter().flat_map(|one| &one.recordings);
+        restored = recordings.filter(|one| one.states.iter().any(|(_, state)| *state == FileState::Restored)).count();
+    });
+    restored
+}
+
+#[test]
+fn what_is_refused_uses_nothing_up() {
+    TestClock::run(async {
+        let conversations = ["a", "b", "c"].map(|id| call(id, vec![archived("r"), archived("s")]));
+        let world = world(2, conversations.to_vec());
+        world.source.change(|org| org.restores_forbidden = true);
+        let script = world.export(&[DAY]).await;
+        let states = world.states(DAY).await;
+        assert!(states.iter().all(|state| state.ends_with("parked restore-forbidden")), "{states:?}");
+        assert_eq!(script.count("source.restore"), 3, "once for each conversation");
+        world.source.change(|org| org.restores_forbidden = false);
+        world.unseen().export(&[DAY]).await;
+        assert_eq!(restored(&world), 2, "the whole limit is there");
+    });
+}
+
+#[test]
+fn what_comes_back_has_a_batch_left_though_something_else_used_them_all_up() {
+    TestClock::run(async {
+        let silent = FakeRecording { batch: Batch::Silence, ..FakeRecording::audio("s", b"never") };
+        let world = world(9, vec![call("a", vec![archived("r"), archived("t"), silent])]);
+        let script = world.export(&[DAY]).await;
+        let expected = ["a: parked sensitive-excluded", "a/r: stored", "a/s: parked sensitive-excluded", "a/t: stored"];
+        assert_eq!(world.states(DAY).await, expected);
+        assert_eq!(script.count("source.restore"), 2);
+        // Once for all, the ordinary rounds, and one for what came back.
+        let rounds = u64::from(callvault_pipeline::ledger::machine::MOST_RESUBMISSIONS);
+        assert_eq!(script.count("source.submit"), 1 + rounds + 1);
+    });
+}
+
+#[test]
+fn restores_go_with_other_settings() {
+    TestClock::run(async {
+        // Only conversations that look wrong are asked about: one without an archived recording is not.
+        let mut world =
+            world(9, vec![call("a", vec![archived("r")]), call("b", vec![FakeRecording::audio("r", b"there")])]);
+        world.settings.mode = MetadataMode::Analytics;
+        world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "b: stored", "b/r: stored"]);
+    });
+    TestClock::run(async {
+        // What nobody wants stays in the cold.
+        let screen = FakeRecording::new("s", "screen", "video/mp4", b"seen").in_state(FileState::Archived);
+        let mut world = world(9, vec![call("a", vec![archived("r"), screen])]);
+        world.settings.kinds = vec![Kind::Call];
+        world.export(&[DAY]).await;
+        assert_eq!(world.states(DAY).await, ["a: stored", "a/r: stored", "a/s: left-out other-kind"]);
+        assert_eq!(restored(&world), 1);
+    });
+}
+
+#[test]
+fn the_limit_holds_wherever_the_process_dies() {
+    let conversations = || ["a", "b"].map(|id| call(id, vec![archived("r")])).to_vec();
+    let calls = TestClock::run(async { world(1, conversations()).export(&[DAY]).await.calls() });
+    let near = ["source.restore", "ledger.count_restores", "ledger.uncount_restores", "ledger.settle"];
+    for fault in kills(calls.into_iter().filter(|(call, _)| near.contains(call))) {
+        TestClock::run(async {
+            let world = world(1, conversations());
+            world.export_through(&[DAY], &Script::of([fault])).await;
+            assert!(restored(&world) <= 1, "{fault:?}");
+            let states = world.states(DAY).await;
+            let count = |word: &str| states.iter().filter(|state| state.contains('/') && state.ends_with(word)).count();
+            // Who dies between the counting and the order leaves the limit used up.
+            assert_eq!(count("stored"), restored(&world), "{fault:?}: {states:?}");
+            assert_eq!(count("stored") + count("restore-capped"), 2, "{fault:?}: {states:?}");
         });
     }
 }

@@ -215,6 +215,11 @@ fn a_chain_that_does_not_hold_is_found_and_not_mended() {
         assert_eq!(codes(&verified(&world).await), [""; 0]);
         put(&world, MANIFEST, &b"edited\n"[..]).await;
         assert_eq!(codes(&verified(&world).await), ["chain-broken"]);
+        // Or it is gone.
+        world.archive.delete(&key(MANIFEST)).await.unwrap();
+        let report = verified(&world).await;
+        assert_eq!(codes(&report), ["chain-broken"]);
+        assert!(report.findings[0].detail.contains("not there any more"), "{:?}", report.findings);
     });
 }
 

@@ -14,7 +14,7 @@ mod steps;
 pub mod turns;
 pub mod voicemail;
 
-pub use steps::{Steps, t};
+pub use steps::{Steps, object, t};
 
 /// Makes a module of tests: every case of the contract over ledgers made by `$make`, an `async fn` that answers
 /// whatever must outlive the ledger, and the ledger.

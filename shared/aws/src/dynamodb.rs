@@ -161,6 +161,10 @@ impl Ledger for DynamoLedger {
         self.grant_restores(day, wanted, most).await
     }
 
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        self.take_back_restores(day, unused).await
+    }
+
     async fn claim(
         &self,
         stage: Stage,

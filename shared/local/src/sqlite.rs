@@ -128,6 +128,10 @@ impl Ledger for SqliteLedger {
         self.ask(move |table| rows::count_restores(table, day, wanted, most)).await
     }
 
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        self.ask(move |table| rows::uncount_restores(table, day, unused)).await
+    }
+
     async fn claim(
         &self,
         stage: Stage,

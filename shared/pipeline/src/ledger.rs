@@ -80,6 +80,9 @@ pub trait Ledger: Send + Sync {
     /// Answers how many may be.
     async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError>;
 
+    /// Takes back some that were counted and not restored after all.
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError>;
+
     /// Claims up to `limit` rows due for `stage`, longest due first, for `lease`.
     async fn claim(&self, stage: Stage, limit: usize, lease: Duration, now: Timestamp)
     -> Result<Vec<Row>, LedgerError>;

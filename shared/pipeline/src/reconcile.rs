@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::RecordingId;
 use crate::kind::Kind;
-use crate::ledger::machine::{MOST_EMPTY_LOOKS, MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording};
+use crate::ledger::machine::{
+    MOST_EMPTY_LOOKS, MOST_LOOKS, MOST_LOSSES, MOST_RESUBMISSIONS, Next, ParkedRecording, Resubmission,
+};
 use crate::ledger::{ConversationFact, Fact, Outcome, RecordingFact, RecordingState, Row, RowKey};
 use crate::models::{FileState, MediaType, RecordingMetadata};
 use crate::reason::Reason;
@@ -104,16 +106,23 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
         let (park, restore) = (Vec::new(), Vec::new());
         return Some(Decision::Go { park, next, outcome: Outcome::NoRecordings, restore });
     }
+    let known_as = |id: &RecordingId| recordings.iter().find(|(known, _)| *known == id).map(|(_, fact)| *fact);
+    let is_coming = |metadata: &RecordingMetadata| {
+        let id = id_of(metadata);
+        let step = restoring(metadata, known_as(&id), &id, fact, asked.restore, now);
+        matches!(step, Some(Step::Restore { .. } | Step::AwaitRestore))
+    };
+    let rounds = Rounds::of(fact, listed.iter().any(is_coming));
     let mut steps: Vec<(RecordingId, Kind, Step)> = Vec::new();
     for metadata in listed {
         let id = id_of(metadata);
-        let known = recordings.iter().find(|(known, _)| **known == id).map(|(_, fact)| *fact);
+        let known = known_as(&id);
         // Before there was a URL, the kind of a row is a guess; the metadata knows.
         let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
         let kind = delivered.map_or_else(|| kind_of(metadata, &fact.facts.media), |known| known.kind);
         let step = match restoring(metadata, known, &id, fact, asked.restore, now) {
             Some(step) => Some(step),
-            None => step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact),
+            None => step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact, rounds),
         };
         steps.extend(step.map(|step| (id, kind, step)));
     }
@@ -121,7 +130,7 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
     for (id, known) in &recordings {
         let on_list = listed.iter().any(|metadata| id_of(metadata) == **id);
         if !on_list && known.state == RecordingState::Waiting {
-            steps.push(((*id).clone(), known.kind, waiting(Some(known), fact)));
+            steps.push(((*id).clone(), known.kind, waiting(Some(known), fact, rounds)));
         }
     }
     let unnamed = recordings.iter().filter(|(id, known)| is_unnamed(id) && known.state == RecordingState::Stored);
@@ -137,8 +146,11 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
 /// A result without an id was stored under a name of its own. Where as many recordings are missing as have such a name,
 /// those are the missing ones.
 fn drop_unnamed(steps: &mut Vec<(RecordingId, Kind, Step)>, unnamed: usize) {
-    let is_missing =
-        |step: &Step| matches!(step, Step::Resubmit { lost: false } | Step::Park(Reason::SensitiveExcluded));
+    let is_missing = |step: &Step| match step {
+        Step::Resubmit(because) => *because != Resubmission::Lost,
+        Step::Park(reason) => *reason == Reason::SensitiveExcluded,
+        _ => false,
+    };
     if unnamed > 0 && steps.iter().filter(|(_, _, step)| is_missing(step)).count() == unnamed {
         steps.retain(|(_, _, step)| !is_missing(step));
     }
@@ -159,9 +171,31 @@ enum Step {
     },
     /// On its way back.
     AwaitRestore,
-    Resubmit {
-        lost: bool,
-    },
+    Resubmit(Resubmission),
+}
+
+/// The batches that a conversation may still go into, but for those that losses give it.
+#[derive(Clone, Copy)]
+struct Rounds {
+    /// Because of what was not delivered.
+    ordinary: bool,
+    /// Because of what came back from cold storage: one for all of it, so not before the last of it is there.
+    restored: bool,
+}
+
+impl Rounds {
+    fn of(fact: &ConversationFact, some_is_coming: bool) -> Self {
+        let restored = fact.restores.as_ref().is_some_and(|restores| !restores.batched);
+        Self { ordinary: fact.resubmissions < MOST_RESUBMISSIONS, restored: restored && !some_is_coming }
+    }
+
+    fn ask_again(self, otherwise: Reason) -> Step {
+        match self {
+            Self { ordinary: true, .. } => Step::Resubmit(Resubmission::Missing),
+            Self { restored: true, .. } => Step::Resubmit(Resubmission::Restored),
+            _ => Step::Park(otherwise),
+        }
+    }
 }
 
 fn step_for(
@@ -169,6 +203,7 @@ fn step_for(
     known: Option<&RecordingFact>,
     unreadable: bool,
     fact: &ConversationFact,
+    rounds: Rounds,
 ) -> Option<Step> {
     if let Some(known) = known
         && matches!(known.state, RecordingState::Stored | RecordingState::LeftOut(_) | RecordingState::Pending)
@@ -195,7 +230,7 @@ fn step_for(
                 | Reason::Restoring
                 | Reason::Deleted
                 | Reason::Uploading,
-            )) => ask_again(fact, Reason::SensitiveExcluded),
+            )) => rounds.ask_again(Reason::SensitiveExcluded),
             // The source was away for longer than anybody waits: another batch would only be waited for as long. One that
             // somebody asked for (`rows::reopen`) has one round left, and gets it.
             Some(RecordingState::Parked(reason @ Reason::SourceUnavailable))
@@ -204,9 +239,9 @@ fn step_for(
                 Step::Park(reason)
             }
             // It was tried and has its reason, which stays unless another batch does better.
-            Some(RecordingState::Parked(reason)) => ask_again(fact, reason),
-            Some(_) => waiting(known, fact),
-            None => ask_again(fact, Reason::SensitiveExcluded),
+            Some(RecordingState::Parked(reason)) => rounds.ask_again(reason),
+            Some(_) => waiting(known, fact, rounds),
+            None => rounds.ask_again(Reason::SensitiveExcluded),
         },
     })
 }
@@ -249,16 +284,12 @@ fn restore_pause(fact: &ConversationFact) -> Duration {
     Duration::from_secs(900 << looks.min(3))
 }
 
-fn ask_again(fact: &ConversationFact, otherwise: Reason) -> Step {
-    if fact.resubmissions < MOST_RESUBMISSIONS { Step::Resubmit { lost: false } } else { Step::Park(otherwise) }
-}
-
 /// A recording that waits was delivered with a URL that is refused since, or with an error.
-fn waiting(known: Option<&RecordingFact>, fact: &ConversationFact) -> Step {
+fn waiting(known: Option<&RecordingFact>, fact: &ConversationFact, rounds: Rounds) -> Step {
     match known.is_some_and(|known| known.results > 0) {
-        true if fact.losses < MOST_LOSSES => Step::Resubmit { lost: true },
+        true if fact.losses < MOST_LOSSES => Step::Resubmit(Resubmission::Lost),
         true => Step::Park(Reason::UrlRefused),
-        false => ask_again(fact, Reason::SourceError),
+        false => rounds.ask_again(Reason::SourceError),
     }
 }
 
@@ -268,8 +299,12 @@ fn conclude(
     steps: Vec<(RecordingId, Kind, Step)>,
     now: Timestamp,
 ) -> Decision {
-    let resubmit = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { .. }));
-    let lost = steps.iter().any(|(_, _, step)| matches!(step, Step::Resubmit { lost: true }));
+    // A loss first: it takes nothing from what else there is.
+    let resubmit = steps.iter().filter_map(|(_, _, step)| match step {
+        Step::Resubmit(because) => Some(*because),
+        _ => None,
+    });
+    let resubmit = resubmit.min();
     let look_again = steps.iter().any(|(_, _, step)| matches!(step, Step::LookAgain));
     let restore: Vec<Archived> = steps.iter().filter_map(|(id, kind, step)| archived(id, *kind, step)).collect();
     let restoring = steps.iter().any(|(_, _, step)| matches!(step, Step::Restore { .. } | Step::AwaitRestore));
@@ -281,7 +316,7 @@ fn conclude(
                 let state = RecordingState::LeftOut(Reason::OtherKind);
                 Some(ParkedRecording { recording, kind, state })
             }
-            Step::LookAgain | Step::Resubmit { .. } | Step::Restore { .. } | Step::AwaitRestore => None,
+            Step::LookAgain | Step::Resubmit(_) | Step::Restore { .. } | Step::AwaitRestore => None,
         })
         .collect();
     let uploading = recordings.iter().any(|(_, known)| known.state == RecordingState::Pending);
@@ -290,9 +325,9 @@ fn conclude(
         Some(Next::AwaitUploads)
     } else if look_again {
         Some(Next::LookAgain { due: now + pause(fact.looks, 3) })
-    } else if resubmit {
-        let round = if lost { 0 } else { fact.resubmissions };
-        Some(Next::Resubmit { due: next_round(now + pause(round, 2)), lost })
+    } else if let Some(because) = resubmit {
+        let round = if because == Resubmission::Missing { fact.resubmissions } else { 0 };
+        Some(Next::Resubmit { due: next_round(now + pause(round, 2)), because })
     } else if restoring {
         // Hours: so it comes last.
         Some(Next::AwaitRestore { due: now + restore_pause(fact), asked: Vec::new() })

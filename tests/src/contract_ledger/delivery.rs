@@ -107,9 +107,9 @@ async fn stored_and_again(ledger: &dyn Ledger, results: u32) {
 }
 
 async fn again(ledger: &dyn Ledger, now: i64) {
-    use callvault_pipeline::ledger::machine::Next;
+    use callvault_pipeline::ledger::machine::{Next, Resubmission};
     let claim = ledger.claimed_one(Stage::Describe, now).await;
-    ledger.settled(&claim, look(Next::Resubmit { due: t(now), lost: false }), now).await;
+    ledger.settled(&claim, look(Next::Resubmit { due: t(now), because: Resubmission::Missing }), now).await;
     ledger.submitted_as(2, now).await;
 }
 

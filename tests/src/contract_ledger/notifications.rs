@@ -9,7 +9,8 @@ use callvault_pipeline::ledger::{Carried, Fact, Ledger, Marker, Row, RowKey, Set
 
 use super::steps::*;
 
-fn summary(generation: u32) -> Summary {
+/// What is told of a generation of the day.
+pub fn summary(generation: u32) -> Summary {
     Summary {
         generation,
         marker: Marker::Failure,

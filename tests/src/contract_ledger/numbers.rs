@@ -32,6 +32,7 @@ async fn some(ledger: &dyn Ledger) {
 /// Up to the limit of the day, over everybody who asks; what the day is doing goes on.
 pub async fn restores_are_counted_up_to_the_days_limit(ledger: &dyn Ledger) {
     assert_eq!(ledger.count_restores(day(), 1, 9).await.unwrap(), 0, "nobody knows that day");
+    ledger.uncount_restores(day(), 1).await.unwrap();
     ledger.plan_day(day(), t(0)).await.unwrap();
     let claim = ledger.claimed_one(Stage::Query, 1).await;
     let counted = [(2, 5), (2, 5), (2, 5), (1, 5), (3, 7), (1, 0)];
@@ -42,6 +43,11 @@ pub async fn restores_are_counted_up_to_the_days_limit(ledger: &dyn Ledger) {
     assert_eq!(granted, [2, 2, 1, 0, 2, 0]);
     assert_eq!(ledger.settled(&claim, Settlement::Queried, 2).await, Settled::Done);
     assert_eq!(ledger.count_restores(day(), 9, 10).await.unwrap(), 3);
+    // Taken back, they are there for others; more than were counted are not.
+    ledger.uncount_restores(day(), 4).await.unwrap();
+    assert_eq!(ledger.count_restores(day(), 9, 10).await.unwrap(), 4);
+    ledger.uncount_restores(day(), 99).await.unwrap();
+    assert_eq!(ledger.count_restores(day(), 99, 10).await.unwrap(), 10);
 }
 
 /// A conversation that is parked for one of its recordings is counted by that recording.

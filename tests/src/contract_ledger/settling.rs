@@ -1,7 +1,7 @@
 //! Every settlement.
 
 use callvault_pipeline::kind::Kind;
-use callvault_pipeline::ledger::machine::{Look, MOST_LOSSES, Next, ParkedRecording, Settlement};
+use callvault_pipeline::ledger::machine::{Look, MOST_LOSSES, Next, ParkedRecording, Resubmission, Settlement};
 use callvault_pipeline::ledger::{Fact, Ledger, Outcome, Settled, Stage, Steady};
 use callvault_pipeline::models::RecordingMetadata;
 use callvault_pipeline::reason::Reason;
@@ -48,7 +48,7 @@ pub async fn a_source_that_is_away_is_counted_apart_from_tries(ledger: &dyn Ledg
     ledger.settled(&claim, away(61), 61).await;
     assert_eq!((ledger.row(&key).await.outages(), ledger.row(&claim.key).await.outages()), (0, 1));
     let claim = ledger.claimed_one(Stage::Describe, 71).await;
-    ledger.settled(&claim, look(Next::Resubmit { due: t(71), lost: false }), 71).await;
+    ledger.settled(&claim, look(Next::Resubmit { due: t(71), because: Resubmission::Missing }), 71).await;
     assert_eq!(ledger.row(&claim.key).await.outages(), 0);
     ledger.submitted_as(2, 71).await;
     let claim = ledger.claimed_one(Stage::Poll, 73).await;
@@ -204,21 +204,24 @@ pub async fn a_look_may_be_repeated(ledger: &dyn Ledger) {
     assert_eq!(conversation_fact(&ledger.row(&claim.key).await).metadata, Some(metadata), "not forgotten");
 }
 
-/// Losses and what was not delivered are counted apart.
+/// Losses, what was not delivered and what came back from cold storage are counted apart.
 pub async fn a_look_may_resubmit(ledger: &dyn Ledger) {
     ledger.delivered_one("a", vec![]).await;
+    let claim = ledger.claimed_one(Stage::Describe, 20).await;
+    ledger.settled(&claim, look(Next::AwaitRestore { due: t(20), asked: Vec::new() }), 20).await;
     let mut counts = Vec::new();
-    for (number, lost) in [(2, false), (3, true)] {
+    for (number, because) in [(2, Resubmission::Missing), (3, Resubmission::Lost), (4, Resubmission::Restored)] {
         let claim = ledger.claimed_one(Stage::Describe, 20).await;
-        ledger.settled(&claim, look(Next::Resubmit { due: t(20), lost }), 20).await;
+        ledger.settled(&claim, look(Next::Resubmit { due: t(20), because }), 20).await;
         let row = ledger.row(&claim.key).await;
         assert_eq!((row.state_word(), due(&row)), ("found", Some((Stage::Submit, t(20)))));
-        counts.push((conversation_fact(&row).resubmissions, conversation_fact(&row).losses));
+        let fact = conversation_fact(&row);
+        counts.push((fact.resubmissions, fact.losses, fact.restores.as_ref().is_some_and(|restores| restores.batched)));
         ledger.submitted_as(number, 20).await;
         let batch = ledger.claimed_one(Stage::Poll, 22).await;
         ledger.deliver(&job(number), batch.attempt, &[delivery("a", vec![])], t(20)).await.unwrap();
     }
-    assert_eq!(counts, [(1, 0), (1, 1)]);
+    assert_eq!(counts, [(1, 0, false), (1, 1, false), (1, 1, true)]);
 }
 
 /// With its metadata object; while something is not terminal it is looked at again instead.

@@ -46,7 +46,8 @@ pub(super) fn new(text: &str, intake: Intake) -> NewConversation {
     NewConversation { id: id(text), facts: Facts { start: Some(t(-9000)), ..Facts::default() }, intake }
 }
 
-pub(super) fn object(key: &str, bytes: u64) -> StoredObject {
+/// An object of the archive, as it is proved.
+pub fn object(key: &str, bytes: u64) -> StoredObject {
     StoredObject {
         key: format!("test/2026-01-20/{key}").parse().unwrap(),
         bytes,

@@ -146,6 +146,10 @@ impl<L: Ledger + ?Sized> Ledger for FaultyLedger<L> {
         self.script.call("ledger.count_restores", error, self.inner.count_restores(day, wanted, most)).await
     }
 
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        self.script.call("ledger.uncount_restores", error, self.inner.uncount_restores(day, unused)).await
+    }
+
     async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {
         self.script.call("ledger.notifications", error, self.inner.notifications(day)).await
     }
@@ -281,6 +285,10 @@ impl<L: Ledger> Ledger for PromptLedger<L> {
 
     async fn count_restores(&self, day: Day, wanted: u32, most: u32) -> Result<u32, LedgerError> {
         at_once(self.0.count_restores(day, wanted, most))
+    }
+
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        at_once(self.0.uncount_restores(day, unused))
     }
 
     async fn notifications(&self, day: Day) -> Result<Vec<Row>, LedgerError> {

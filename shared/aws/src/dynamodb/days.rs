@@ -72,6 +72,15 @@ impl DynamoLedger {
         granted.await
     }
 
+    pub(super) async fn take_back_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        let place = Place::day(day);
+        let taken = self.change(&place, |item| {
+            let changed = item.head().and_then(|row| machine::uncount_restores(row, unused));
+            (changed.map(|row| item.with(&[row])), ())
+        });
+        taken.await
+    }
+
     pub(super) async fn planned_days(&self) -> Result<Vec<Row>, LedgerError> {
         let sort = Condition::begins_with(schema::SORT, "day/");
         let ask = Ask { sort: Some(sort), ..Ask::partition(schema::DAYS.to_owned()) };

@@ -32,10 +32,13 @@ use jiff::SignedDuration;
 pub use batches::{deliver, finish_batch, submit};
 pub use family::conversation_of;
 pub use mending::{Narrowing, Reopening, reopen_day, reopen_family};
-pub use rows::{add, claim, count_restores, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen};
+pub use rows::{
+    add, claim, count_restores, is_found_anew, is_left_out, is_wanted_now, plan, release, renew, reopen,
+    uncount_restores,
+};
 pub use settling::{park_family, settle};
 pub use voicemails::{meet, note, reopen_voicemail};
-pub use words::{Closing, Delivered, Delivery, Look, Next, ParkedRecording, Settlement};
+pub use words::{Closing, Delivered, Delivery, Look, Next, ParkedRecording, Resubmission, Settlement};
 
 /// A conversation goes into a batch again at most this often, because something of it was not delivered, before that is
 /// parked.

@@ -108,6 +108,10 @@ impl Ledger for MemoryLedger {
         rows::count_restores(&mut *self.table(), day, wanted, most)
     }
 
+    async fn uncount_restores(&self, day: Day, unused: u32) -> Result<(), LedgerError> {
+        rows::uncount_restores(&mut *self.table(), day, unused)
+    }
+
     async fn claim(
         &self,
         stage: Stage,

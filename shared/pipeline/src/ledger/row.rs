@@ -254,6 +254,16 @@ pub struct Restores {
     pub since: Timestamp,
     /// How often they were looked for.
     pub looks: u32,
+    /// Whether the conversation had the batch that is theirs alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batched: bool,
+}
+
+impl Restores {
+    /// Nothing was asked for yet.
+    pub fn since(now: Timestamp) -> Self {
+        Self { asked: Vec::new(), since: now, looks: 0, batched: false }
+    }
 }
 
 /// A conversation.

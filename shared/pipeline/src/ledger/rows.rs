@@ -66,6 +66,14 @@ pub fn count_restores(rows: &mut impl Rows, day: Day, wanted: u32, most: u32) ->
     Ok(granted)
 }
 
+/// [`super::Ledger::uncount_restores`].
+pub fn uncount_restores(rows: &mut impl Rows, day: Day, unused: u32) -> Result<(), LedgerError> {
+    match rows.get(&RowKey::Day(day))?.and_then(|row| machine::uncount_restores(&row, unused)) {
+        Some(row) => rows.put(&row),
+        None => Ok(()),
+    }
+}
+
 /// [`super::Ledger::known`].
 pub fn known(rows: &impl Rows, day: Day, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, LedgerError> {
     let mut known = HashSet::new();

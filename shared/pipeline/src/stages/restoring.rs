@@ -17,7 +17,8 @@ use crate::reconcile::{self, Archived};
 const ARCHIVE_AGAIN: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 impl Describe {
-    /// Has archived recordings restored: those that were counted before, and as many more as the day's limit allows.
+    /// Has archived recordings restored: those that were counted before, and as many more as the day's limit allows. What
+    /// was counted and is not restored is there for others of the day.
     pub(super) async fn restore(
         &self,
         row: &Row,
@@ -27,43 +28,63 @@ impl Describe {
     ) -> Result<Restored, Fault> {
         let new = archived.iter().filter(|one| !one.again).count();
         let wanted = u32::try_from(new).unwrap_or(u32::MAX);
-        let mut left = match wanted {
+        let granted = match wanted {
             0 => 0,
             _ => self.house.ledger.count_restores(row.day, wanted, self.most_restores).await?,
         };
-        let mut restored = Restored { is_over: !archived.is_empty(), ..Restored::default() };
+        let mut restored = Restored { granted, is_over: !archived.is_empty(), ..Restored::default() };
+        let mut concerning_all = None;
         for one in archived {
-            if !one.again && left == 0 {
-                restored.park(one, Reason::RestoreCapped);
-                continue;
-            }
-            left -= u32::from(!one.again);
-            let order = Restore {
-                recording: one.recording.clone(),
-                archive_again: self.house.now() + ARCHIVE_AGAIN,
-                delete_date: deleted_on(family, &one.recording),
-            };
-            match self.source.restore(id, &order).await {
-                Ok(()) => {
-                    tracing::info!(conversation.id = %id, recording.id = %one.recording, "asked for {} to be restored", one.recording);
-                    restored.is_on_its_way(one);
-                }
-                Err(error) if concerns_everything(&error) => return Err(Fault::Source(error)),
-                // One that was taken before is waited for: it may only have become something else meanwhile.
-                Err(error) if error.next_step() == NextStep::GiveUp && !one.again => {
-                    let code = error.code();
-                    tracing::warn!(recording.id = %one.recording, code, "{} is not restored: {error}", one.recording);
-                    let forbidden = matches!(error, ApiError::Forbidden { .. });
-                    restored.park(one, if forbidden { Reason::RestoreForbidden } else { Reason::Archived });
-                }
-                // It is counted; the next look asks again, if it is still archived then.
-                Err(error) => {
-                    tracing::warn!(recording.id = %one.recording, code = error.code(), "to be restored later: {error}");
-                    restored.is_on_its_way(one);
-                }
+            if let Err(error) = self.restore_one(id, family, one, &mut restored).await {
+                concerning_all = Some(error);
+                break;
             }
         }
-        Ok(restored)
+        // Whoever dies before this leaves the limit lower than it should be, never higher.
+        if let unused @ 1.. = restored.granted {
+            self.house.ledger.uncount_restores(row.day, unused).await?;
+        }
+        concerning_all.map_or(Ok(restored), |error| Err(Fault::Source(error)))
+    }
+
+    /// Has one restored, if it may be.
+    async fn restore_one(
+        &self,
+        id: &ConversationId,
+        family: &[Row],
+        one: &Archived,
+        restored: &mut Restored,
+    ) -> Result<(), ApiError> {
+        // Who may not restore this one may not restore another.
+        if let (false, Some(reason)) = (one.again, restored.refusal()) {
+            restored.park(one, reason);
+            return Ok(());
+        }
+        let order = Restore {
+            recording: one.recording.clone(),
+            archive_again: self.house.now() + ARCHIVE_AGAIN,
+            delete_date: deleted_on(family, &one.recording),
+        };
+        match self.source.restore(id, &order).await {
+            Ok(()) => {
+                tracing::info!(conversation.id = %id, recording.id = %one.recording, "asked for {} to be restored", one.recording);
+                restored.is_on_its_way(one);
+            }
+            Err(error) if concerns_everything(&error) => return Err(error),
+            // One that was taken before is waited for: it may only have become something else meanwhile.
+            Err(error) if error.next_step() == NextStep::GiveUp && !one.again => {
+                let code = error.code();
+                tracing::warn!(recording.id = %one.recording, code, "{} is not restored: {error}", one.recording);
+                restored.is_forbidden = matches!(error, ApiError::Forbidden { .. });
+                restored.park(one, if restored.is_forbidden { Reason::RestoreForbidden } else { Reason::Archived });
+            }
+            // It is counted; the next look asks again, if it is still archived then.
+            Err(error) => {
+                tracing::warn!(recording.id = %one.recording, code = error.code(), "to be restored later: {error}");
+                restored.is_on_its_way(one);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -76,12 +97,28 @@ pub(super) struct Restored {
     pub(super) park: Vec<machine::ParkedRecording>,
     /// Whether none of them is on its way.
     pub(super) is_over: bool,
+    /// How many were counted and not asked for yet.
+    granted: u32,
+    /// Whether the source says that we may not.
+    is_forbidden: bool,
 }
 
 impl Restored {
+    /// Why no further one is asked for.
+    fn refusal(&self) -> Option<Reason> {
+        match self {
+            Self { is_forbidden: true, .. } => Some(Reason::RestoreForbidden),
+            Self { granted: 0, .. } => Some(Reason::RestoreCapped),
+            _ => None,
+        }
+    }
+
     fn is_on_its_way(&mut self, one: &Archived) {
         self.is_over = false;
-        self.asked.extend((!one.again).then(|| one.recording.clone()));
+        if !one.again {
+            self.granted -= 1;
+            self.asked.push(one.recording.clone());
+        }
     }
 
     fn park(&mut self, one: &Archived, reason: Reason) {

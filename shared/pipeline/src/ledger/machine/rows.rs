@@ -97,6 +97,13 @@ pub fn count_restores(row: &Row, wanted: u32, most: u32) -> (Option<Row>, u32) {
     ((granted > 0).then(|| Row { fact: Fact::Day(fact), ..row.clone() }), granted)
 }
 
+/// Takes back restores that were counted and did not happen: the day's row, if it changes.
+pub fn uncount_restores(row: &Row, unused: u32) -> Option<Row> {
+    let Fact::Day(fact) = &row.fact else { return None };
+    let fact = DayFact { restored: fact.restored.saturating_sub(unused), ..fact.clone() };
+    (unused > 0).then(|| Row { fact: Fact::Day(fact), ..row.clone() })
+}
+
 /// A parked conversation, due to be looked at once more; `None` for one that is not parked, or that cannot be asked
 /// for.
 pub fn reopen(row: &Row, now: Timestamp) -> Option<Row> {

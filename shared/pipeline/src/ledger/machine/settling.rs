@@ -2,7 +2,7 @@
 
 use super::batches;
 use super::family::{conversation_of, merged, recording_state, recordings};
-use super::words::{Closing, Look, Next, ParkedRecording, Settlement};
+use super::words::{Closing, Look, Next, ParkedRecording, Resubmission, Settlement};
 use super::{MOST_LOSSES, SAFETY, notifications, voicemails};
 use crate::ids::ConversationId;
 use crate::ledger::RowKey;
@@ -114,16 +114,16 @@ fn look_at(row: &Row, fact: &ConversationFact, look: &Look, family: &[Row], now:
             due_at(Stage::Describe, *due)
         }
         Next::AwaitRestore { due, asked } => {
-            let restores = fact.restores.get_or_insert_with(|| Restores { asked: Vec::new(), since: now, looks: 0 });
+            let restores = fact.restores.get_or_insert_with(|| Restores::since(now));
             restores.looks = restores.looks.saturating_add(1);
             restores.asked.extend(asked.iter().cloned());
             due_at(Stage::Describe, *due)
         }
-        Next::Resubmit { due, lost } => {
-            if *lost {
-                fact.losses += 1
-            } else {
-                fact.resubmissions += 1
+        Next::Resubmit { due, because } => {
+            match (because, &mut fact.restores) {
+                (Resubmission::Lost, _) => fact.losses += 1,
+                (Resubmission::Restored, Some(restores)) => restores.batched = true,
+                (Resubmission::Missing | Resubmission::Restored, _) => fact.resubmissions += 1,
             }
             fact.state = ConversationState::Found;
             due_at(Stage::Submit, *due)

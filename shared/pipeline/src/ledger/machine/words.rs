@@ -169,6 +169,17 @@ pub struct ParkedRecording {
     pub state: RecordingState,
 }
 
+/// Why a conversation goes into a batch again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resubmission {
+    /// A job was lost or a URL refused: [`super::MOST_LOSSES`] times.
+    Lost,
+    /// Something was not delivered: [`super::MOST_RESUBMISSIONS`] times.
+    Missing,
+    /// Something came back from the source's cold storage after all other batches: once.
+    Restored,
+}
+
 /// What happens to a conversation after a look.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
@@ -190,9 +201,8 @@ pub enum Next {
     Resubmit {
         /// When.
         due: Timestamp,
-        /// Whether because of a loss ([`super::MOST_LOSSES`]); else because of something that was not delivered
-        /// ([`super::MOST_RESUBMISSIONS`]).
-        lost: bool,
+        /// Why, since each is counted by itself.
+        because: Resubmission,
     },
     /// All is terminal.
     Settle {
