@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use callvault_aws::dynamodb::schema;
-use callvault_pipeline::ledger::machine::Settlement;
-use callvault_pipeline::ledger::{Ledger, LedgerError, Settled, Stage};
-use callvault_tests::contract_ledger::{Steps, t};
+use callvault_pipeline::ledger::machine::{Closing, Settlement};
+use callvault_pipeline::ledger::notification::Channel;
+use callvault_pipeline::ledger::{Carried, Ledger, LedgerError, Marker, Settled, Stage};
+use callvault_tests::contract_ledger::{Steps, object, t};
 use callvault_tests::stand_ins::wire::{Call, Step};
 use serde_json::json;
 
@@ -231,4 +232,40 @@ async fn what_spans_items_is_cut_off_anywhere_and_done_again() {
         }
         assert_eq!(three.counts("2026-01-20".parse().unwrap()).await.unwrap().conversations_by_state["found"], 2);
     }
+}
+
+/// The notification is written right before the day: whoever dies between the two has told nobody yet, and whoever closes the
+/// day after that finds it there.
+#[tokio::test]
+async fn a_close_that_is_cut_between_its_two_writes_is_announced_once() {
+    let scene = Scene::new().await;
+    let day = "2026-01-20".parse().unwrap();
+    let ledger = scene.ledger("one");
+    ledger.plan_day(day, t(0)).await.unwrap();
+    let query = ledger.claimed_one(Stage::Query, 0).await;
+    ledger.settled(&query, Settlement::Queried, 0).await;
+    let manifest = object("manifest", 1);
+    let closing = || {
+        let announce = Some(callvault_tests::contract_ledger::notifications::summary(1));
+        Settlement::Closed(Box::new(Closing { announce, ..Closing::alone(day, 1, Marker::Failure, manifest.clone()) }))
+    };
+    let claim = ledger.claimed_one(Stage::Close, 1).await;
+    let puts = AtomicUsize::new(0);
+    scene.wire.script(move |call| match call.operation.as_str() {
+        "PutItem" | "TransactWriteItems" if puts.fetch_add(1, Ordering::SeqCst) > 0 => Step::LoseCall,
+        _ => Step::Pass,
+    });
+    ledger.settle(&claim.key, claim.attempt, closing(), t(1)).await.unwrap_err();
+    scene.wire.script(|_| Step::Pass);
+    assert_eq!(ledger.notifications(day).await.unwrap().len(), 1, "the first of the two writes");
+    // Another process takes the day when the claim is over.
+    let two = scene.ledger("two");
+    let claim = two.claimed_one(Stage::Close, 4000).await;
+    assert_eq!(two.settled(&claim, closing(), 4000).await, Settled::Done);
+    let rows = two.notifications(day).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.state_word()).collect::<Vec<_>>(), ["due"]);
+    let row = two.claimed_one(Stage::Notify, 4001).await;
+    let told = [(Channel::Webhook, Carried::Done)].into_iter().collect();
+    assert_eq!(two.settled(&row, Settlement::Told { told, due: None, detail: None }, 4002).await, Settled::Done);
+    assert_eq!(two.claimed(Stage::Notify, 9000).await, []);
 }

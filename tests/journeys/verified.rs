@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use callvault_simulator::Options;
 use callvault_tests::binary::Output;
-use callvault_tests::binary::scene::{Scene, quick};
+use callvault_tests::binary::scene::{Scene, days_ago, quick};
 
 fn exported() -> Scene {
     let scene = Scene::new(Options { plain: true, ..quick(12) });
@@ -102,6 +102,61 @@ fn an_edited_manifest_is_found_and_written_anew() {
     // What is set aside is beside the days: they are as a first export makes them.
     std::fs::remove_dir_all(scene.archive().join("set-aside")).unwrap();
     scene.equals_truth();
+}
+
+/// The `detail` of everything that breaks the chain.
+fn broken(output: &Output) -> Vec<String> {
+    let report = output.json();
+    let findings = report["days"].as_array().unwrap().iter().flat_map(|day| day["findings"].as_array().unwrap());
+    let broken = findings.filter(|finding| finding["code"] == "chain-broken");
+    broken.map(|finding| finding["detail"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_link_that_was_changed_in_the_ledger_is_found() {
+    let scene = Scene::new(Options { plain: true, days: 2, first_day: days_ago(4), ..quick(5) });
+    scene.export_equals_truth();
+    let (from, to) = (scene.days()[0].to_string(), scene.days()[1].to_string());
+    let verify = || scene.command(&["verify", "--from", &from, "--to", &to, "--json"]).run();
+    assert_eq!(broken(&verify().expect_code(0)), [""; 0]);
+    // Which day was closed last is chance; it has a link that another one precedes.
+    let following = "kind = 'day' AND json_extract(fact, '$.chain[0].previous.digest') IS NOT NULL";
+    let link = format!("SELECT json_extract(fact, '$.chain[0]') FROM facts WHERE {following}");
+    let ledger = rusqlite::Connection::open(scene.ledger()).unwrap();
+    let link: String = ledger.query_row(&link, [], |row| row.get(0)).unwrap();
+    let zeros = "0".repeat(64);
+    for (path, words) in [
+        ("$.chain[0].digest", "the digest of generation 1 is not its own"),
+        ("$.chain[0].previous.digest", "and the ledger has another"),
+        ("$.chain[0].manifest", "it has no link for the manifest of generation 1"),
+    ] {
+        let change = |path: &str, value: &str| {
+            format!("UPDATE facts SET fact = json_set(fact, '{path}', {value}) WHERE {following}")
+        };
+        assert_eq!(sql(&scene, &change(path, &format!("'{zeros}'"))), 1);
+        let details = broken(&verify().expect_code(1));
+        assert!(details.iter().any(|detail| detail.contains(words)), "{path}: {details:?}");
+        assert_eq!(sql(&scene, &change("$.chain[0]", &format!("json('{link}')"))), 1);
+    }
+    assert_eq!(broken(&verify().expect_code(0)), [""; 0]);
+}
+
+#[test]
+fn a_day_that_an_older_version_closed_has_no_chain_and_agrees() {
+    let scene = exported();
+    assert_eq!(sql(&scene, "UPDATE facts SET fact = json_remove(fact, '$.chain') WHERE kind = 'day'"), 1);
+    let marker =
+        ["_SUCCESS", "_FAILURE"].map(|name| folder(&scene).join(name)).into_iter().find(|path| path.exists()).unwrap();
+    let mut content: serde_json::Value = serde_json::from_slice(&std::fs::read(&marker).unwrap()).unwrap();
+    assert!(content.as_object_mut().unwrap().remove("chain").is_some());
+    std::fs::write(&marker, serde_json::to_vec_pretty(&content).unwrap()).unwrap();
+    let report = verify(&scene, &["--json"]).expect_code(0);
+    assert_eq!(findings(&report), []);
+    // Exported again, nothing of it changed: it has its generation, and a chain that begins with it.
+    scene.export_equals_truth();
+    assert_eq!(findings(&verify(&scene, &["--json"]).expect_code(0)), []);
+    let content: serde_json::Value = serde_json::from_slice(&std::fs::read(&marker).unwrap()).unwrap();
+    assert_eq!(content["chain"][0]["generation"], 1);
 }
 
 #[test]
