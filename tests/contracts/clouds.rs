@@ -34,11 +34,11 @@ fn world() -> World {
 }
 
 /// Everything longer than a quarter of a MiB comes in parts.
-fn small() -> Sizes {
+pub(crate) fn small() -> Sizes {
     Sizes { part: PART, buffered: 4 * PART }
 }
 
-fn azure(url: &str, sizes: Sizes) -> AzureArchive {
+pub(crate) fn azure(url: &str, sizes: Sizes) -> AzureArchive {
     let options = AzureOptions {
         account: "devstoreaccount1".to_owned(),
         container: "recordings".to_owned(),
@@ -92,7 +92,7 @@ archive_contract!(azurite_in_blocks, crate::clouds::azurite_blocks);
 archive_contract!(verifying_gcs, crate::clouds::verifying_default);
 archive_contract!(verifying_gcs_in_chunks, crate::clouds::verifying_chunks);
 
-fn content(bytes: usize) -> Bytes {
+pub(crate) fn content(bytes: usize) -> Bytes {
     (0..bytes as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
 }
 

@@ -16,4 +16,5 @@ mod secret_file;
 mod secret_versions;
 mod secrets;
 mod sqlite;
+mod store_mishaps;
 mod topic;

@@ -24,7 +24,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 /// S3's least part, which moto and s3s-fs insist on.
-const LEAST_PART: usize = 5 * 1024 * 1024;
+pub(crate) const LEAST_PART: usize = 5 * 1024 * 1024;
 
 pub(crate) const NOW: &str = "2026-01-20T12:00:00Z";
 
@@ -58,14 +58,18 @@ pub(crate) fn parts(part: usize) -> S3Sizes {
     S3Sizes { buffered: 0, single: 0, part, part_buffers: 2 }
 }
 
-async fn in_moto(sizes: S3Sizes) -> (Moto, S3Archive) {
-    let moto = Moto::shared();
+pub(crate) async fn new_bucket(moto: &Moto) -> String {
     let bucket = unique("archive");
     let admin = aws_sdk_s3::config::Builder::from(&sdk(moto.url())).force_path_style(true).build();
     let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint("eu-west-1".into());
     let create = aws_sdk_s3::Client::from_conf(admin).create_bucket().bucket(&bucket);
     create.create_bucket_configuration(place.build()).send().await.unwrap();
-    let archive = archive(moto.url(), &bucket, options(sizes));
+    bucket
+}
+
+async fn in_moto(sizes: S3Sizes) -> (Moto, S3Archive) {
+    let moto = Moto::shared();
+    let archive = archive(moto.url(), &new_bucket(&moto).await, options(sizes));
     (moto, archive)
 }
 

@@ -11,6 +11,8 @@ pub mod lambda;
 pub mod moto;
 pub mod s3s;
 pub mod secrets_manager;
+mod server;
+pub mod store_gate;
 pub mod table;
 pub mod verifying_gcs;
 pub mod verifying_s3;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
@@ -14,11 +13,9 @@ use bytes::Bytes;
 use crc::{CRC_64_NVME, Crc};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use super::server::Server;
 
 static CRC64: Crc<u64> = Crc::<u64>::new(&CRC_64_NVME);
 
@@ -48,32 +45,21 @@ struct State {
 #[derive(Debug)]
 pub struct FetchingAzure {
     state: Arc<Mutex<State>>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl FetchingAzure {
     /// Starts one.
     pub async fn start(fault: Option<FetchFault>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { fault, ..State::default() }));
         let shared = Arc::clone(&state);
-        let server = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&state), request));
-                let server = hyper::server::conn::http1::Builder::new();
-                connections.spawn(server.serve_connection(TokioIo::new(socket), service));
-            }
-        });
-        Self { state, address, server }
+        let server = Server::start(move |request| answer(Arc::clone(&shared), request)).await;
+        Self { state, server }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Blobs by path, and the SHA-256 that was left with each.
@@ -89,12 +75,6 @@ impl FetchingAzure {
     /// Bytes of blobs and blocks that were sent to it.
     pub fn received(&self) -> u64 {
         locked(&self.state).received
-    }
-}
-
-impl Drop for FetchingAzure {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

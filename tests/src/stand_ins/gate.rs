@@ -3,21 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a harness of tests fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use super::secrets_manager::SecretsManager;
+use super::server::Server;
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,20 +53,13 @@ struct Inner {
 /// The gate. It closes when it is dropped.
 pub struct Gate {
     inner: Arc<Inner>,
-    aws: SocketAddr,
-    genesys: SocketAddr,
-    servers: [JoinHandle<()>; 2],
+    aws: Server,
+    genesys: Server,
 }
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("aws", &self.aws).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        self.servers.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -92,19 +81,19 @@ impl Gate {
             dynamodb: dynamodb.to_owned(),
             genesys: genesys.to_owned(),
         });
-        let (aws, first) = listen(Arc::clone(&inner), Side::Aws).await;
-        let (genesys, second) = listen(Arc::clone(&inner), Side::Genesys).await;
-        Self { inner, aws, genesys, servers: [first, second] }
+        let aws = listen(Arc::clone(&inner), Side::Aws).await;
+        let genesys = listen(Arc::clone(&inner), Side::Genesys).await;
+        Self { inner, aws, genesys }
     }
 
     /// For `AWS_ENDPOINT_URL`.
     pub fn aws(&self) -> String {
-        format!("http://{}", self.aws)
+        self.aws.url()
     }
 
     /// For `GENESYS_URL`.
     pub fn genesys(&self) -> String {
-        format!("http://{}", self.genesys)
+        self.genesys.url()
     }
 
     /// Forgets the calls so far; from now on this becomes of the call of this number, from 0.
@@ -212,20 +201,10 @@ fn answer_of(status: u16, kind: &str, body: Bytes) -> Response<Full<Bytes>> {
     Response::builder().status(status).header("content-type", kind).body(Full::new(body)).unwrap()
 }
 
-async fn listen(inner: Arc<Inner>, side: Side) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move {
-        let mut connections = tokio::task::JoinSet::new();
-        while let Ok((socket, _)) = listener.accept().await {
-            let inner = Arc::clone(&inner);
-            let service = service_fn(move |request| {
-                let inner = Arc::clone(&inner);
-                async move { inner.carry(side, request).await }
-            });
-            let server = hyper::server::conn::http1::Builder::new();
-            connections.spawn(server.serve_connection(TokioIo::new(socket), service));
-        }
-    });
-    (address, server)
+async fn listen(inner: Arc<Inner>, side: Side) -> Server {
+    let answer = move |request| {
+        let inner = Arc::clone(&inner);
+        async move { inner.carry(side, request).await }
+    };
+    Server::start(answer).await
 }

@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a harness of tests fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
@@ -15,12 +14,10 @@ use bytes::{Bytes, BytesMut};
 use crc::{CRC_32_ISCSI, Crc};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use super::server::Server;
 
 static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -69,8 +66,7 @@ struct State {
 #[derive(Debug)]
 pub struct VerifyingGcs {
     state: Arc<Mutex<State>>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 struct Refusal(u16, &'static str);
@@ -78,25 +74,15 @@ struct Refusal(u16, &'static str);
 impl VerifyingGcs {
     /// Starts one, whose lists have pages of three.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { page: 3, ..State::default() }));
         let shared = Arc::clone(&state);
-        let server = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&state), request));
-                let server = hyper::server::conn::http1::Builder::new();
-                connections.spawn(server.serve_connection(TokioIo::new(socket), service));
-            }
-        });
-        Self { state, address, server }
+        let server = Server::start(move |request| answer(Arc::clone(&shared), request)).await;
+        Self { state, server }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Fails the `n`th call of an operation, counted from 1 and from now.
@@ -125,12 +111,6 @@ impl VerifyingGcs {
     /// Puts an object there without metadata, as other tools leave them.
     pub fn plant(&self, name: &str, content: Bytes) {
         locked(&self.state).put(name, content, "text/plain", &Value::Null);
-    }
-}
-
-impl Drop for VerifyingGcs {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -10,19 +10,15 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
+use super::server::Server;
 use objects::Store;
 pub use objects::{Object, Refusal};
 use wire::{Asked, operation};
@@ -70,40 +66,30 @@ struct State {
 pub struct VerifyingS3 {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl VerifyingS3 {
     /// Starts one with the bucket `bucket`, whose parts are at least `least_part` bytes long.
     pub async fn start(least_part: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { store: Store::new(least_part), ..State::default() }));
         let changed = Arc::new(Notify::new());
         let (shared, tell) = (Arc::clone(&state), Arc::clone(&changed));
-        let server = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                let (state, tell) = (Arc::clone(&shared), Arc::clone(&tell));
-                let service = service_fn(move |request| {
-                    let (state, tell) = (Arc::clone(&state), Arc::clone(&tell));
-                    async move {
-                        let answered = answer(state, request).await;
-                        tell.notify_waiters();
-                        answered
-                    }
-                });
-                let server = hyper::server::conn::http1::Builder::new();
-                connections.spawn(server.serve_connection(TokioIo::new(socket), service));
+        let server = Server::start(move |request| {
+            let (state, tell) = (Arc::clone(&shared), Arc::clone(&tell));
+            async move {
+                let answered = answer(state, request).await;
+                tell.notify_waiters();
+                answered
             }
         });
-        Self { state, changed, address, server }
+        let server = server.await;
+        Self { state, changed, server }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Fails the `n`th call of an operation, counted from 1 and from now.
@@ -164,12 +150,6 @@ impl VerifyingS3 {
 
     fn locked(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
-    }
-}
-
-impl Drop for VerifyingS3 {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -5,18 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "a harness of tests fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use super::server::Server;
 
 /// What becomes of messages to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,44 +37,27 @@ struct State {
 /// The gateway. It closes when it is dropped.
 pub struct WebSockets {
     state: Arc<Mutex<State>>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl std::fmt::Debug for WebSockets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebSockets").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Drop for WebSockets {
-    fn drop(&mut self) {
-        self.server.abort();
+        f.debug_struct("WebSockets").field("server", &self.server).finish_non_exhaustive()
     }
 }
 
 impl WebSockets {
     /// Opens one, with no connection.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        let server = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&state), request));
-                let server = hyper::server::conn::http1::Builder::new();
-                connections.spawn(server.serve_connection(TokioIo::new(socket), service));
-            }
-        });
-        Self { state, address, server }
+        let server = Server::start(move |request| answer(Arc::clone(&shared), request)).await;
+        Self { state, server }
     }
 
     /// For `CALLS_SOCKETS_URL`.
     pub fn url(&self) -> String {
-        format!("http://{}/live", self.address)
+        format!("{}/live", self.server.url())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -31,6 +31,8 @@ pub(super) enum Meaning {
     Conflict,
     /// There is no such object, or no such upload.
     Absent,
+    /// It may not be done.
+    Denied,
     /// Nobody knows whether it was done.
     Unknown,
     /// Something else.
@@ -45,6 +47,7 @@ pub(super) fn meaning<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
         (Some(412), _) => Meaning::Exists,
         (Some(409), Some("ConditionalRequestConflict")) => Meaning::Conflict,
         (Some(404), _) => Meaning::Absent,
+        (Some(403), _) => Meaning::Denied,
         (Some(500..), _) => Meaning::Unknown,
         (Some(_), Some(_)) => Meaning::Other,
         _ if matches!(error, SdkError::ConstructionFailure(_)) => Meaning::Other,

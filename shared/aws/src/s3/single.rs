@@ -50,7 +50,7 @@ impl S3Archive {
             // Dropping the request closes its connection: S3 never gets the end of the body.
             Either::Left((Err(error), _)) => return Err(error),
             Either::Left((Ok(proof), send)) => (proof, send.await),
-            Either::Right((Err(error), _)) if meaning(&error) == Meaning::Other => {
+            Either::Right((Err(error), _)) if matches!(meaning(&error), Meaning::Other | Meaning::Denied) => {
                 return Err(self.refused(offer.key, &error).into());
             }
             // Whatever was offered has to be proved, and a body that is not whole comes before what S3 thinks of it.
