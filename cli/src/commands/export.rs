@@ -1,5 +1,6 @@
 //! `callvault export`: the recordings of days, until each of them is closed.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -78,10 +79,24 @@ pub(crate) async fn export(settings: Settings, from: Day, to: Day, quiet: bool) 
 async fn work(connected: &Connected, days: &[Day], begun: Timestamp, progress: &Progress) -> Result<(), Failure> {
     // A refused sign-in is told before anything is planned.
     connected.client.sign_in().await.map_err(Fault::from)?;
-    for day in days {
-        connected.house.ledger.plan_day(*day, begun).await?;
+    let (stages, ledger) = (connected.stages(), &connected.house.ledger);
+    let (unfinished, closed) = by_state(&connected.house, days).await?;
+    // One after the other: a process that is killed again and again would else look at closed days each time it begins, and
+    // never come to the others.
+    for days in [unfinished, closed].iter().filter(|days| !days.is_empty()) {
+        for day in days {
+            ledger.plan_day(*day, begun).await?;
+        }
+        run_until_closed(&stages, days, progress).await?;
     }
-    Ok(run_until_closed(&connected.stages(), days, progress).await?)
+    Ok(())
+}
+
+/// The days that are not closed yet, and those that are: they are looked at once more.
+async fn by_state(house: &House, days: &[Day]) -> Result<(Vec<Day>, Vec<Day>), Failure> {
+    let known = house.ledger.days().await?;
+    let closed: HashSet<Day> = known.iter().filter(|row| row.is_terminal()).map(|row| row.day).collect();
+    Ok(days.iter().partition(|day| !closed.contains(day)))
 }
 
 /// A day that is not over cannot be complete.
