@@ -173,7 +173,9 @@ impl S3Archive {
                 self.compare(key, digests).await
             }
             // An upload that is not there any more is none of ours for some stores that speak S3.
-            Meaning::Denied if self.head(key).await.is_ok_and(|there| there.is_some()) => self.compare(key, digests).await,
+            Meaning::Denied if self.head(key).await.is_ok_and(|there| there.is_some()) => {
+                self.compare(key, digests).await
+            }
             _ => Err(refused.into()),
         }
     }
