@@ -5,6 +5,7 @@ use std::time::Duration;
 use callvault_simulator::{Options, Profile};
 use callvault_tests::binary::elsewhere::{Elsewhere, Store};
 use callvault_tests::binary::scene::{Scene, quick};
+use callvault_tests::stand_ins::fetching_azure::{FetchFault, FetchingAzure};
 
 fn start(store: Store, options: Options) -> (Scene, Elsewhere) {
     let scene = Scene::new(options);
@@ -94,4 +95,47 @@ fn google_by_two_at_once() {
 #[test]
 fn another_s3_by_two_at_once() {
     two_at_once(Store::S3, 66);
+}
+
+/// A day that Azure fetches by itself: what it was asked to fetch, and what was sent to it by us instead. Killed in between, if so.
+fn fetched(fault: Option<FetchFault>, kill: bool) -> (usize, u64, Scene) {
+    let scene = Scene::new(Options { plain: true, media_bytes: Some(20_000), ..quick(40) }).with("COPY", "server");
+    let azure = std::sync::Arc::new(scene.block_on(FetchingAzure::start(fault)));
+    let elsewhere = Elsewhere::in_azure(&azure.url(), "fetched", ());
+    let scene = elsewhere.scene(scene);
+    if kill {
+        let mut running = scene.export().start();
+        while azure.sources().len() < 10 && running.is_running() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        running.kill();
+    }
+    scene.export().run().expect_code(0);
+    equals_truth(&scene, &elsewhere);
+    // Azure has the digest of each, whoever brought it.
+    for (name, (content, sha256)) in azure.blobs() {
+        let is_media = name.contains("/call/");
+        assert!(!is_media || sha256 == Some(callvault_pipeline::archive::prove(&content).sha256), "{name}");
+    }
+    (azure.sources().len(), azure.received(), scene)
+}
+
+#[test]
+fn azure_fetches_a_day_by_itself() {
+    let (asked, received, scene) = fetched(None, false);
+    let files = scene.expected().files();
+    assert_eq!(asked, files, "each once");
+    assert!(received < scene.expected().bytes() / 2, "documents only: {received}");
+}
+
+#[test]
+fn azure_fetches_a_day_though_the_program_is_killed() {
+    let (asked, _, scene) = fetched(None, true);
+    assert!(asked >= scene.expected().files());
+}
+
+#[test]
+fn what_azure_cannot_fetch_is_streamed() {
+    let (asked, received, scene) = fetched(Some(FetchFault::Refused), false);
+    assert!(asked > 0 && received > scene.expected().bytes(), "{asked} {received}");
 }

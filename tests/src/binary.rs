@@ -330,7 +330,12 @@ pub fn program(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     // TARGET[/TRIPLE]/PROFILE/deps/TEST
-    let profile_folder = test.parent().and_then(Path::parent).unwrap().to_owned();
+    let folder = test.parent().unwrap();
+    if folder.file_name() != Some(OsStr::new("deps")) {
+        // No test but a benchmark, beside the programs that `make bench` built.
+        return folder.to_owned();
+    }
+    let profile_folder = folder.parent().unwrap().to_owned();
     let lock = File::create(profile_folder.join(".callvault-built.lock")).unwrap();
     lock.lock().unwrap();
     let run = environment("NEXTEST_RUN_ID").map(|id| id.to_string_lossy().into_owned());

@@ -50,20 +50,8 @@ impl Elsewhere {
         match store {
             Store::Azure => {
                 let azurite = StandIn::azurite();
-                let options = AzureOptions {
-                    account: text("devstoreaccount1"),
-                    container: text("recordings"),
-                    prefix: prefix.clone(),
-                    endpoint: Some(format!("{}/devstoreaccount1", azurite.url())),
-                    sign_in: AzureSignIn::Key(AZURITE_KEY.into()),
-                    sizes: Sizes::default(),
-                };
-                let settings = vec![
-                    ("ARCHIVE", format!("az://devstoreaccount1/recordings/{prefix}")),
-                    ("AZURITE_BLOB_STORAGE_URL", azurite.url().to_owned()),
-                ];
-                let archive = Arc::new(AzureArchive::new(options, world).unwrap());
-                Self { archive, settings, _store: Box::new(azurite) }
+                let url = azurite.url().to_owned();
+                Self::in_azure(&url, &prefix, azurite)
             }
             Store::Google => {
                 let gcs = VerifyingGcs::start().await;
@@ -98,6 +86,30 @@ impl Elsewhere {
                 Self { archive, settings, _store: Box::new(s3) }
             }
         }
+    }
+
+    /// An archive in an Azure at this URL, which lives as long.
+    pub fn in_azure(url: &str, prefix: &str, store: impl std::any::Any) -> Self {
+        let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let options = AzureOptions {
+            account: "devstoreaccount1".to_owned(),
+            container: "recordings".to_owned(),
+            prefix: prefix.to_owned(),
+            endpoint: Some(format!("{url}/devstoreaccount1")),
+            sign_in: AzureSignIn::Key(AZURITE_KEY.into()),
+            sizes: Sizes::default(),
+        };
+        let settings = vec![
+            ("ARCHIVE", format!("az://devstoreaccount1/recordings/{prefix}")),
+            ("AZURITE_BLOB_STORAGE_URL", url.to_owned()),
+        ];
+        let archive = Arc::new(AzureArchive::new(options, World { clock, chance: Arc::new(|| 0.5) }).unwrap());
+        Self { archive, settings, _store: Box::new(store) }
+    }
+
+    /// The environment of a command that exports there.
+    pub fn settings(&self) -> &[(&'static str, String)] {
+        &self.settings
     }
 
     /// A scene that exports there.

@@ -101,6 +101,20 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             state.blocks.insert((path, query["blockid"].clone()), body);
             say(201, &[], Bytes::new())
         }
+        ("GET", Some("list")) => {
+            let container = format!("{}/", path.trim_end_matches('/'));
+            let prefix = query.get("prefix").cloned().unwrap_or_default();
+            let mut list = "<?xml version=\"1.0\"?><EnumerationResults><Blobs>".to_owned();
+            for (name, (bytes, _)) in &state.blobs {
+                if let Some(name) = name.strip_prefix(&container).filter(|name| name.starts_with(&prefix)) {
+                    let length = bytes.len();
+                    let properties = format!("<Properties><Content-Length>{length}</Content-Length></Properties>");
+                    let _ = write!(list, "<Blob><Name>{name}</Name>{properties}</Blob>");
+                }
+            }
+            list.push_str("</Blobs><NextMarker/></EnumerationResults>");
+            say(200, &[], list.into())
+        }
         ("GET", Some("blocklist")) => {
             let mut list = "<?xml version=\"1.0\"?><BlockList><UncommittedBlocks>".to_owned();
             for ((_, name), bytes) in state.blocks.iter().filter(|((one, _), _)| *one == path) {

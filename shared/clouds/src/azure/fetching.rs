@@ -154,8 +154,7 @@ impl AzureArchive {
                 crc64.update(&taken);
                 at += taken.len() as u64;
                 if at.is_multiple_of(FETCHED) || at == length {
-                    // Azure writes it with its lowest byte first.
-                    sums.push(BASE64_STANDARD.encode(crc64.finalize().to_le_bytes()));
+                    sums.push(written(&crc64));
                     crc64 = Digest::new(CrcAlgorithm::Crc64Nvme);
                 }
             }
@@ -188,6 +187,26 @@ impl AzureArchive {
             _ if answer.is_success() => Ok(()),
             Meaning::Absent | Meaning::Exists => Ok(()),
             _ => Err(self.refused("Delete Blob", &self.url(key), &answer)),
+        }
+    }
+}
+
+/// A checksum as Azure writes it: base64 of its bytes, the lowest first.
+fn written(crc64: &Digest) -> String {
+    BASE64_STANDARD.encode(crc64.finalize().to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers of Azure's own client library.
+    #[test]
+    fn the_checksum_is_azures() {
+        for (content, expected) in [("", "AAAAAAAAAAA="), ("Hello Azure!", "DtjZpL9/o8c=")] {
+            let mut crc64 = Digest::new(CrcAlgorithm::Crc64Nvme);
+            crc64.update(content.as_bytes());
+            assert_eq!(written(&crc64), expected);
         }
     }
 }
