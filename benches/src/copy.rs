@@ -71,7 +71,7 @@ fn report(round: u32, run: &Run, count: u64, bytes: u64, api: Duration, curl: Du
 }
 
 /// How long the same export takes with recordings of a few hundred bytes.
-fn api_time(count: u64) -> Result<Duration, Box<dyn Error>> {
+pub(crate) fn api_time(count: u64) -> Result<Duration, Box<dyn Error>> {
     let flags = ["--conversations", &count.to_string(), "--media-bytes", "300", "--job-ms", "200"];
     let simulator = Simulator::start(&flags)?;
     let dir = tempfile::tempdir()?;

@@ -1,12 +1,14 @@
 //! The performance harness: prints the figures of `benches/README.md`, each beside a peer's from the same run.
 //!
-//! Usage: `callvault-benches [requests|copy|memory|ledger|calls|aws]...`, all of them by default; `aws` is `aws-init`, `aws-units`,
+//! Usage: `callvault-benches [requests|copy|memory|archives|ledger|calls|backfill|aws]...`, all of them by default; `aws` is `aws-init`, `aws-units`,
 //! `aws-memory` and `aws-day`. Expects `callvault` beside itself (`make bench` builds both). Machines differ: read the ratios, not the seconds.
 
 #![expect(clippy::print_stdout, reason = "the figures are the purpose")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
+mod archives;
 mod aws;
+mod backfill;
 mod calls;
 mod copy;
 mod ledger;
@@ -26,20 +28,18 @@ fn main() -> Outcome {
         return calls::serve_echo();
     }
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|one| one == name);
-    if wanted("requests") {
-        requests::measure()?;
-    }
-    if wanted("copy") {
-        copy::measure()?;
-    }
-    if wanted("memory") {
-        memory::measure()?;
-    }
-    if wanted("ledger") {
-        ledger::measure()?;
-    }
-    if wanted("calls") {
-        calls::measure()?;
+    for (name, measure) in [
+        ("requests", requests::measure as fn() -> Outcome),
+        ("copy", copy::measure),
+        ("memory", memory::measure),
+        ("archives", archives::measure),
+        ("ledger", ledger::measure),
+        ("calls", calls::measure),
+        ("backfill", backfill::measure),
+    ] {
+        if wanted(name) {
+            measure()?;
+        }
     }
     aws::measure(|name| wanted("aws") || wanted(name))
 }

@@ -80,7 +80,7 @@ pub(crate) fn export(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Result
 
 /// The high-water mark of a process's resident memory, as the kernel keeps it, and the most of its own memory that was
 /// seen: the kernel keeps no mark of that.
-fn peaks_while_running(child: &mut Child) -> Result<(u64, u64), Box<dyn Error>> {
+pub(crate) fn peaks_while_running(child: &mut Child) -> Result<(u64, u64), Box<dyn Error>> {
     let mut peaks = (0, 0);
     while child.try_wait()?.is_none() {
         let own = memory(child.id(), "RssAnon:");
