@@ -29,6 +29,11 @@ fn world(most_restores: u32, conversations: Vec<FakeConversation>) -> World {
     World::new(FakeOrg::of(conversations), Settings { most_restores, recheck, ..Settings::default() })
 }
 
+/// How many recordings are in a state that ends with this word.
+fn recordings(states: &[String], word: &str) -> usize {
+    states.iter().filter(|state| state.contains('/') && state.ends_with(word)).count()
+}
+
 #[test]
 fn what_is_archived_is_restored_waited_for_and_exported() {
     TestClock::run(async {
@@ -66,8 +71,7 @@ fn no_more_of_a_day_are_restored_than_may_be() {
         let script = world.export(&[DAY]).await;
         assert_eq!(script.count("source.restore"), 3);
         let states = world.states(DAY).await;
-        let count = |word: &str| states.iter().filter(|state| state.contains('/') && state.ends_with(word)).count();
-        assert_eq!((count("stored"), count("restore-capped")), (3, 3), "{states:?}");
+        assert_eq!((recordings(&states, "stored"), recordings(&states, "restore-capped")), (3, 3), "{states:?}");
         assert_eq!(world.closed(DAY).await.2, Some(Marker::Failure));
         // Once more, with the same limit: nothing; with a higher one: the rest.
         let again = world.unseen();
@@ -173,6 +177,24 @@ fn what_comes_back_has_a_batch_left_though_something_else_used_them_all_up() {
 }
 
 #[test]
+fn what_nobody_wants_and_stays_in_the_cold_keeps_nothing_else_waiting() {
+    TestClock::run(async {
+        let silent = FakeRecording { batch: Batch::Silence, ..FakeRecording::audio("s", b"never") };
+        let screen = FakeRecording::new("x", "screen", "video/mp4", b"seen").in_state(FileState::Archived);
+        let mut world = world(9, vec![call("a", vec![archived("r"), silent, screen])]);
+        world.settings.kinds = vec![Kind::Call];
+        world.export(&[DAY]).await;
+        let expected = [
+            "a: parked sensitive-excluded",
+            "a/r: stored",
+            "a/s: parked sensitive-excluded",
+            "a/x: left-out other-kind",
+        ];
+        assert_eq!(world.states(DAY).await, expected);
+    });
+}
+
+#[test]
 fn restores_go_with_other_settings() {
     TestClock::run(async {
         // Only conversations that look wrong are asked about: one without an archived recording is not.
@@ -204,10 +226,10 @@ fn the_limit_holds_wherever_the_process_dies() {
             world.export_through(&[DAY], &Script::of([fault])).await;
             assert!(restored(&world) <= 1, "{fault:?}");
             let states = world.states(DAY).await;
-            let count = |word: &str| states.iter().filter(|state| state.contains('/') && state.ends_with(word)).count();
             // Who dies between the counting and the order leaves the limit used up.
-            assert_eq!(count("stored"), restored(&world), "{fault:?}: {states:?}");
-            assert_eq!(count("stored") + count("restore-capped"), 2, "{fault:?}: {states:?}");
+            let stored = recordings(&states, "stored");
+            assert_eq!(stored, restored(&world), "{fault:?}: {states:?}");
+            assert_eq!(stored + recordings(&states, "restore-capped"), 2, "{fault:?}: {states:?}");
         });
     }
 }

@@ -41,6 +41,12 @@ pub struct Asked<'a> {
     pub restore: bool,
 }
 
+impl Asked<'_> {
+    fn wants(&self, kind: Kind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+}
+
 /// What to do with a conversation whose batch is finished.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
@@ -106,29 +112,20 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
         let (park, restore) = (Vec::new(), Vec::new());
         return Some(Decision::Go { park, next, outcome: Outcome::NoRecordings, restore });
     }
-    let known_as = |id: &RecordingId| recordings.iter().find(|(known, _)| *known == id).map(|(_, fact)| *fact);
-    let is_coming = |metadata: &RecordingMetadata| {
-        let id = id_of(metadata);
-        let step = restoring(metadata, known_as(&id), &id, fact, asked.restore, now);
-        matches!(step, Some(Step::Restore { .. } | Step::AwaitRestore))
-    };
-    let rounds = Rounds::of(fact, listed.iter().any(is_coming));
+    let listed: Vec<Listed<'_>> =
+        listed.iter().map(|metadata| Listed::of(metadata, &recordings, fact, asked, now)).collect();
+    let rounds = Rounds::of(fact, listed.iter().any(|one| one.restoring.as_ref().is_some_and(Step::is_coming)));
     let mut steps: Vec<(RecordingId, Kind, Step)> = Vec::new();
-    for metadata in listed {
-        let id = id_of(metadata);
-        let known = known_as(&id);
-        // Before there was a URL, the kind of a row is a guess; the metadata knows.
-        let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
-        let kind = delivered.map_or_else(|| kind_of(metadata, &fact.facts.media), |known| known.kind);
-        let step = match restoring(metadata, known, &id, fact, asked.restore, now) {
-            Some(step) => Some(step),
-            None => step_for(metadata.file_state.as_ref(), known, id.is_stand_in(), fact, rounds),
+    for Listed { metadata, id, known, kind, restoring } in &listed {
+        let step = match restoring {
+            Some(step) => Some(*step),
+            None => step_for(metadata.file_state.as_ref(), *known, id.is_stand_in(), fact, rounds),
         };
-        steps.extend(step.map(|step| (id, kind, step)));
+        steps.extend(step.map(|step| (id.clone(), *kind, step)));
     }
     // Delivered with an error or a refused URL, and not on the list.
     for (id, known) in &recordings {
-        let on_list = listed.iter().any(|metadata| id_of(metadata) == **id);
+        let on_list = listed.iter().any(|one| one.id == **id);
         if !on_list && known.state == RecordingState::Waiting {
             steps.push(((*id).clone(), known.kind, waiting(Some(known), fact, rounds)));
         }
@@ -136,7 +133,7 @@ pub fn decide(family: &[Row], asked: Asked<'_>, fresh: bool, now: Timestamp) -> 
     let unnamed = recordings.iter().filter(|(id, known)| is_unnamed(id) && known.state == RecordingState::Stored);
     drop_unnamed(&mut steps, unnamed.count());
     for (_, kind, step) in &mut steps {
-        if !asked.kinds.is_empty() && !asked.kinds.contains(kind) {
+        if !asked.wants(*kind) {
             *step = Step::LeaveOut;
         }
     }
@@ -161,6 +158,38 @@ pub(crate) fn is_unnamed(id: &RecordingId) -> bool {
     id.as_str().starts_with("unnamed-")
 }
 
+/// A recording on the list of what there should be.
+struct Listed<'a> {
+    metadata: &'a RecordingMetadata,
+    id: RecordingId,
+    known: Option<&'a RecordingFact>,
+    kind: Kind,
+    /// What cold storage has to do with it. Nothing, where nobody wants it.
+    restoring: Option<Step>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(
+        metadata: &'a RecordingMetadata,
+        recordings: &[(&RecordingId, &'a RecordingFact)],
+        fact: &ConversationFact,
+        asked: Asked<'_>,
+        now: Timestamp,
+    ) -> Self {
+        let id = id_of(metadata);
+        let known = recordings.iter().find(|(known, _)| **known == id).map(|(_, fact)| *fact);
+        // Before there was a URL, the kind of a row is a guess; the metadata knows.
+        let delivered = known.filter(|known| known.results > 0 || !known.objects.is_empty());
+        let kind = delivered.map_or_else(|| kind_of(metadata, &fact.facts.media), |known| known.kind);
+        let restoring = match asked.restore && asked.wants(kind) {
+            true => restoring(metadata, known, &id, fact, now),
+            false => None,
+        };
+        Self { metadata, id, known, kind, restoring }
+    }
+}
+
+#[derive(Clone, Copy)]
 enum Step {
     Park(Reason),
     LeaveOut,
@@ -172,6 +201,13 @@ enum Step {
     /// On its way back.
     AwaitRestore,
     Resubmit(Resubmission),
+}
+
+impl Step {
+    /// Whether it comes back from cold storage.
+    fn is_coming(&self) -> bool {
+        matches!(self, Self::Restore { .. } | Self::AwaitRestore)
+    }
 }
 
 /// The batches that a conversation may still go into, but for those that losses give it.
@@ -246,13 +282,12 @@ fn step_for(
     })
 }
 
-/// What to do with a recording in cold storage, where it is to be restored; `None` where it is another's business.
+/// What to do with a recording in cold storage that is to be restored; `None` where it is another's business.
 fn restoring(
     metadata: &RecordingMetadata,
     known: Option<&RecordingFact>,
     id: &RecordingId,
     fact: &ConversationFact,
-    wanted: bool,
     now: Timestamp,
 ) -> Option<Step> {
     let archived = match metadata.file_state {
@@ -262,7 +297,7 @@ fn restoring(
     };
     let state = known.map(|known| known.state);
     let is_done = matches!(state, Some(RecordingState::Stored | RecordingState::LeftOut(_) | RecordingState::Pending));
-    if !wanted || is_done || id.is_stand_in() {
+    if is_done || id.is_stand_in() {
         return None;
     }
     let asked = fact.restores.as_ref().is_some_and(|restores| restores.asked.contains(id));
@@ -307,7 +342,7 @@ fn conclude(
     let resubmit = resubmit.min();
     let look_again = steps.iter().any(|(_, _, step)| matches!(step, Step::LookAgain));
     let restore: Vec<Archived> = steps.iter().filter_map(|(id, kind, step)| archived(id, *kind, step)).collect();
-    let restoring = steps.iter().any(|(_, _, step)| matches!(step, Step::Restore { .. } | Step::AwaitRestore));
+    let restoring = steps.iter().any(|(_, _, step)| step.is_coming());
     let park: Vec<ParkedRecording> = steps
         .into_iter()
         .filter_map(|(recording, kind, step)| match step {
