@@ -23,8 +23,8 @@ use crate::manifest::{self, ManifestReference, MarkerDocument};
 /// Rows read at a time.
 const A_PAGE: usize = 100;
 
-/// An unfinished day is looked at again after this at the latest.
-const LONGEST_RECHECK: Duration = Duration::from_secs(60);
+/// An unfinished day is looked at again after this at the latest: less than a minute, so that each timer of a function looks.
+const LONGEST_RECHECK: Duration = Duration::from_secs(50);
 
 /// Parked things that a notification names: more are counted there, and named in the marker.
 const MOST_SHOWN: usize = 20;
@@ -77,11 +77,9 @@ impl Close {
         Ok(report)
     }
 
-    /// How long until an unfinished day is looked at again: longer, the longer it has been open already, up to a minute.
     fn pause(&self, row: &Row) -> Duration {
         let Fact::Day(DayFact { queried_at: Some(since), .. }) = &row.fact else { return self.recheck };
-        let open = Duration::try_from(self.house.now().duration_since(*since)).unwrap_or_default();
-        (open / 120).clamp(self.recheck, LONGEST_RECHECK.max(self.recheck))
+        pause_after(self.house.now().duration_since(*since).try_into().unwrap_or_default(), self.recheck)
     }
 
     /// Closes a day; answers its marker, unless somebody else has the day now.
@@ -230,6 +228,11 @@ impl Close {
     }
 }
 
+/// How long until a day that has been open for so long is looked at again: longer, the longer that is.
+fn pause_after(open: Duration, recheck: Duration) -> Duration {
+    (open / 120).clamp(recheck, LONGEST_RECHECK.max(recheck))
+}
+
 /// The marker that stands, or stood until it was found that something came late: a day is opened for that where all was stored.
 fn stood_for(fact: &DayFact) -> Marker {
     fact.marker.unwrap_or(Marker::Success)
@@ -291,4 +294,26 @@ pub(crate) fn same_but_for_time(one: &[u8], other: &[u8]) -> bool {
         Some(value)
     };
     undated(one).is_some_and(|one| Some(one) == undated(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_day_is_looked_at_less_and_less_often_but_at_each_timer() {
+        let seconds = Duration::from_secs;
+        let half = Duration::from_millis(500);
+        for (open, recheck, expected) in [
+            (seconds(0), half, half),
+            (seconds(60), half, half),
+            (seconds(600), half, seconds(5)),
+            (seconds(86_400), half, seconds(50)),
+            (seconds(600), seconds(20), seconds(20)),
+            (seconds(86_400), seconds(20), seconds(50)),
+            (seconds(86_400), seconds(300), seconds(300)),
+        ] {
+            assert_eq!(pause_after(open, recheck), expected, "{open:?} {recheck:?}");
+        }
+    }
 }
