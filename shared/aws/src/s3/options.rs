@@ -35,9 +35,9 @@ pub struct S3Sizes {
 }
 
 impl Default for S3Sizes {
-    /// 64 uploads at once hold at most 64 x 256 KiB + 4 x 8 MiB.
+    /// 64 uploads at once hold at most 64 x 256 KiB + 3 x 8 MiB.
     fn default() -> Self {
-        Self { buffered: 256 * 1024, single: 16 * 1024 * 1024, part: 8 * 1024 * 1024, part_buffers: 4 }
+        Self { buffered: 256 * 1024, single: 16 * 1024 * 1024, part: 8 * 1024 * 1024, part_buffers: 3 }
     }
 }
 
