@@ -132,10 +132,12 @@ impl<'a> Loops<'a> {
             loop {
                 let report = notify.run_while(|| rest == Rest::IsTold || !ended.get()).await?;
                 self.progress.add(&[Stage::Notify], &report);
-                match (report.told > 0 && rest == Rest::IsTold, ended.get()) {
-                    (false, true) => return Ok(()),
-                    (_, false) if report.told == 0 => self.wait(&[Stage::Notify]).await?,
-                    _ => {}
+                let told_some = report.told > 0;
+                if ended.get() && !(told_some && rest == Rest::IsTold) {
+                    return Ok(());
+                }
+                if !told_some {
+                    self.wait(&[Stage::Notify]).await?;
                 }
             }
         };
