@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use callvault_simulator::{Options, Profile};
-use callvault_tests::binary::scene::{Scene, quick};
+use callvault_tests::binary::scene::{Scene, days_ago, quick};
 use callvault_tests::truth::archive::Archive;
 
 /// Every file's content, by key.
@@ -71,4 +71,36 @@ fn what_was_still_uploading_is_fetched_by_a_later_run() {
     scene.export_equals_truth();
     let second = scene.status()["days"][0]["parked"].as_u64().unwrap();
     assert!(second < first, "{second} parked after {first}");
+}
+
+/// The state of each day, and when its conversations were last found.
+fn days_of(scene: &Scene) -> Vec<(String, Option<String>)> {
+    let ledger = rusqlite::Connection::open(scene.ledger()).unwrap();
+    let sql = "SELECT state, json_extract(fact, '$.queried_at') FROM facts WHERE kind = 'day' ORDER BY day";
+    let mut statement = ledger.prepare(sql).unwrap();
+    let days = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    days.collect::<Result<_, _>>().unwrap()
+}
+
+/// What is not closed comes first: an export that ends in the middle of it has not looked at what is.
+#[test]
+fn days_that_are_not_closed_come_first() {
+    let scene = Scene::new(Options { plain: true, days: 3, first_day: days_ago(5), ..quick(20) });
+    let days: Vec<String> = scene.days().iter().map(ToString::to_string).collect();
+    for day in [&days[0], &days[2]] {
+        scene.command(&["export", "--from", day, "--to", day]).run().expect_code(0);
+    }
+    let before = days_of(&scene);
+    // Where the day between would go stands a file.
+    let folder = scene.archive().join("prod").join(&days[1]);
+    std::fs::write(&folder, "in the way").unwrap();
+    assert_ne!(scene.export().run().code, Some(0));
+    let after = days_of(&scene);
+    assert_eq!([&after[0], &after[2]], [&before[0], &before[1]], "as they were");
+    assert_eq!(after[1].0, "open");
+    std::fs::remove_file(&folder).unwrap();
+    scene.export_equals_truth();
+    let last = days_of(&scene);
+    assert!(last.iter().all(|(state, _)| state == "closed"));
+    assert!(last[0].1 > after[0].1 && last[2].1 > after[2].1, "and they are looked at in the end");
 }
