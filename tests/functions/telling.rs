@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::notification::Channel;
 use callvault_pipeline::ledger::{Ledger, Stage};
-use callvault_pipeline::notification::{Announcer, Message, Untold};
-use callvault_tests::fakes::{FakeAnnouncer, TestClock};
+use callvault_tests::fakes::{DeafAnnouncer, FakeAnnouncer, TestClock};
 use callvault_tests::faulty::{Fault, FaultyLedger, How, Script, When};
 use serde_json::{Value, json};
 
@@ -74,7 +72,7 @@ fn what_is_due_is_told_also_when_closing_fails() {
 fn what_nobody_takes_for_a_day_is_given_up_and_said() {
     TestClock::run(async {
         let (mut world, _) = world();
-        world.tells(vec![Arc::new(Deaf)]);
+        world.tells(vec![Arc::new(DeafAnnouncer)]);
         exported(&world).await;
         let mut given_up = Vec::new();
         for hour in 0..40 {
@@ -87,18 +85,4 @@ fn what_nobody_takes_for_a_day_is_given_up_and_said() {
         assert!(given_up[0].0 >= 24 && given_up[0].1 == "notification-given-up", "{given_up:?}");
         assert_eq!(world.ledger.next_due(Stage::Notify).await.unwrap(), None);
     });
-}
-
-/// Never hears anything.
-struct Deaf;
-
-#[async_trait]
-impl Announcer for Deaf {
-    fn channel(&self) -> Channel {
-        Channel::Webhook
-    }
-
-    async fn send(&self, _: &Message) -> Result<(), Untold> {
-        Err(Untold { code: "deaf", detail: "it does not hear".to_owned() })
-    }
 }

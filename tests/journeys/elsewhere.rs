@@ -65,6 +65,11 @@ fn two_at_once(store: Store, seed: u64) {
     scene.block_on(elsewhere.bring(&scene));
     let recordings = callvault_tests::truth::recordings(&scene.archive());
     assert_eq!(recordings.len(), scene.expected().files());
+    // What one alone brings into a folder, byte for byte.
+    let alone = format!("sqlite:{}", scene.path("alone.sqlite").display());
+    let folder = scene.path("alone");
+    scene.export().env("LEDGER", &alone).env("ARCHIVE", &folder).run().expect_code(code);
+    assert_eq!(recordings, callvault_tests::truth::recordings(&folder));
 }
 
 #[test]

@@ -5,14 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use callvault_pipeline::clock::Clock;
 use callvault_pipeline::ledger::chain::Link;
 use callvault_pipeline::ledger::notification::{Channel, NotificationFact};
 use callvault_pipeline::ledger::{Carried, DayFact, DayState, Fact, Marker, Stage};
-use callvault_pipeline::notification::{Announcer, Message, Untold};
 use callvault_pipeline::stages::LEASE;
-use callvault_tests::fakes::{FakeAnnouncer, FakeConversation, FakeOrg, FakeRecording, TestClock};
+use callvault_tests::fakes::{DeafAnnouncer, FakeAnnouncer, FakeConversation, FakeOrg, FakeRecording, TestClock};
 use callvault_tests::faulty::{Fault, How, Script, Stopped, When, kills};
 use proptest::prelude::*;
 
@@ -162,7 +160,7 @@ fn a_channel_that_takes_nothing_is_given_up_after_a_day_and_keeps_no_other_one_w
     TestClock::run(async {
         let (world, [_, topic]) = told_world(FakeOrg::of(vec![call(0, 2, 0)]));
         // Every first send is the webhook's: the topic is tried after it.
-        let deaf = Arc::new(Deaf);
+        let deaf = Arc::new(DeafAnnouncer);
         let world = world.with_announcers(vec![deaf, Arc::new(topic.clone())]);
         world.export(&["2026-01-20"]).await;
         assert_eq!(times(&topic).len(), 1, "it is told at once");
@@ -261,18 +259,4 @@ fn each_closing_follows_the_one_before_it_whatever_day_that_was_of() {
         assert_eq!(marker["chain"][1]["manifest"], marker["manifest"]["sha256"]);
         assert_eq!(marker["chain"][1]["previous"]["digest"], between.chain[0].digest.as_str());
     });
-}
-
-/// Never hears anything.
-struct Deaf;
-
-#[async_trait]
-impl Announcer for Deaf {
-    fn channel(&self) -> Channel {
-        Channel::Webhook
-    }
-
-    async fn send(&self, _: &Message) -> Result<(), Untold> {
-        Err(Untold { code: "deaf", detail: "it does not hear".to_owned() })
-    }
 }

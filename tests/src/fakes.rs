@@ -9,7 +9,7 @@ mod mailboxes;
 mod org;
 mod source;
 
-pub use announcer::FakeAnnouncer;
+pub use announcer::{DeafAnnouncer, FakeAnnouncer};
 pub use clock::TestClock;
 pub use mailboxes::{FakeMailboxes, FakeVoicemail};
 pub use org::{Batch, Completion, FakeConversation, FakeOrg, FakeRecording, File, MetadataAnswer, Readability};

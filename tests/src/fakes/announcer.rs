@@ -1,4 +1,4 @@
-//! Somebody who is told, and remembers all of it.
+//! Somebody who is told, and remembers all of it; and somebody who never hears anything.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,5 +34,20 @@ impl Announcer for FakeAnnouncer {
     async fn send(&self, message: &Message) -> Result<(), Untold> {
         self.told.lock().unwrap().push(message.clone());
         Ok(())
+    }
+}
+
+/// Takes no message, by the webhook.
+#[derive(Debug)]
+pub struct DeafAnnouncer;
+
+#[async_trait]
+impl Announcer for DeafAnnouncer {
+    fn channel(&self) -> Channel {
+        Channel::Webhook
+    }
+
+    async fn send(&self, _: &Message) -> Result<(), Untold> {
+        Err(Untold { code: "deaf", detail: "it does not hear".to_owned() })
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::secrets_manager::SecretsManager;
-use super::server::Server;
+use super::server::{Server, forward};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,21 +170,13 @@ impl Inner {
     }
 
     async fn forward(&self, base: &str, head: &hyper::http::request::Parts, body: Bytes) -> Response<Full<Bytes>> {
-        let path = head.uri.path_and_query().map(|path| path.as_str()).unwrap_or_default();
-        let mut asked =
-            self.http.request(head.method.clone(), format!("{}{path}", base.trim_end_matches('/'))).body(body);
-        for (name, value) in head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length") {
-            asked = asked.header(name, value);
-        }
-        let answer = asked.send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.bytes().await.unwrap();
-        if let Ok(Value::Object(fields)) = serde_json::from_slice(&body) {
+        let (head_of_answer, content) = forward(&self.http, base, head, body).await.unwrap().into_parts();
+        let content = content.collect().await.unwrap().to_bytes();
+        if let Ok(Value::Object(fields)) = serde_json::from_slice(&content) {
             let tokens = ["access_token", "refresh_token"].iter().filter_map(|name| fields.get(*name)?.as_str());
             self.state().secrets.extend(tokens.map(str::to_owned));
         }
-        let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
-        answer_of(status, kind, body)
+        Response::from_parts(head_of_answer, Full::new(content))
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::http::request;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -50,4 +51,30 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Passes a request on to this URL, word for word, `Host` included, so that signatures hold; answers what it answers.
+pub(crate) async fn forward(
+    http: &reqwest::Client,
+    base: &str,
+    head: &request::Parts,
+    body: Bytes,
+) -> reqwest::Result<Response<Full<Bytes>>> {
+    let path = head.uri.path_and_query().map(|path| path.as_str()).unwrap_or_default();
+    let mut asked = http.request(head.method.clone(), format!("{}{path}", base.trim_end_matches('/'))).body(body);
+    // What frames the message is for each of the two connections by itself.
+    let frames = ["content-length", "transfer-encoding", "connection", "expect"];
+    for (name, value) in head.headers.iter().filter(|(name, _)| !frames.contains(&name.as_str())) {
+        asked = asked.header(name, value);
+    }
+    let answer = asked.send().await?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let mut response = Response::new(Full::new(answer.bytes().await?));
+    *response.status_mut() = status;
+    // Of an answer to HEAD the length is the object's, and there is no content.
+    let is_kept = |name: &str| head.method == "HEAD" || !frames.contains(&name);
+    response
+        .headers_mut()
+        .extend(headers.into_iter().filter(|(name, _)| name.as_ref().is_none_or(|name| is_kept(name.as_str()))));
+    Ok(response)
 }

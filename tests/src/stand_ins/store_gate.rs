@@ -10,24 +10,24 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
-use super::server::Server;
+use super::server::{Server, forward};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
     /// It has no effect, and is answered with 503.
-    Refuse,
+    FailBefore,
     /// It never arrives.
     LoseCall,
     /// It takes effect, and the connection closes without an answer.
     LoseAnswer,
     /// It takes effect, and is answered with 500.
-    Deny,
+    FailAfter,
 }
 
 impl Mishap {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Refuse, Self::LoseCall, Self::LoseAnswer, Self::Deny];
+    pub const ALL: [Self; 4] = [Self::FailBefore, Self::LoseCall, Self::LoseAnswer, Self::FailAfter];
 }
 
 #[derive(Default)]
@@ -95,33 +95,15 @@ async fn carry(
         state.mishap.filter(|(harmed, _)| *harmed == number).map(|(_, mishap)| mishap)
     };
     match mishap {
-        Some(Mishap::Refuse) => return Ok(failed(503)),
+        Some(Mishap::FailBefore) => return Ok(failed(503)),
         Some(Mishap::LoseCall) => return Err("lost"),
-        Some(Mishap::LoseAnswer | Mishap::Deny) | None => {}
+        Some(Mishap::LoseAnswer | Mishap::FailAfter) | None => {}
     }
-    let mut asked = http.request(head.method.clone(), format!("{store}{path}")).body(body);
-    for (name, value) in &head.headers {
-        let is_set_anyway = ["content-length", "transfer-encoding", "connection", "expect"].contains(&name.as_str());
-        if !is_set_anyway {
-            asked = asked.header(name, value);
-        }
-    }
-    let answer = asked.send().await.map_err(|_| "the store does not answer")?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let content = answer.bytes().await.map_err(|_| "half an answer")?;
+    let answer = forward(&http, &store, &head, body).await.map_err(|_| "the store does not answer")?;
     match mishap {
         Some(Mishap::LoseAnswer) => Err("lost"),
-        Some(Mishap::Deny) => Ok(failed(500)),
-        _ => {
-            let mut response = Response::builder().status(status);
-            for (name, value) in &headers {
-                // Of an answer to HEAD the length is the object's, and there is no content.
-                if head.method == "HEAD" || !["content-length", "transfer-encoding"].contains(&name.as_str()) {
-                    response = response.header(name, value);
-                }
-            }
-            Ok(response.body(Full::new(content)).unwrap())
-        }
+        Some(Mishap::FailAfter) => Ok(failed(500)),
+        _ => Ok(answer),
     }
 }
 
