@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, Sender, TOKEN, address, post, request, serve};
-use callvault_tests::binary::{Output, callvault};
+use callvault_tests::binary::{Output, Running, callvault};
 use callvault_tests::contract_calls::{same_but_numbers, sent};
 use serde_json::{Value, json};
 
@@ -22,6 +22,13 @@ fn silent(output: &Output) {
     for word in ["planted", "11999990000", "user.name", "panicked", "token="] {
         assert!(!output.stderr.contains(word), "{word} in:\n{}", output.stderr);
     }
+}
+
+/// What a server says that was asked to stop, and did.
+#[track_caller]
+fn stopped(running: Running) -> Output {
+    running.signal("TERM");
+    running.wait_at_most(PATIENCE).expect_code(0)
 }
 
 #[test]
@@ -93,8 +100,7 @@ fn a_part_without_its_setting_is_off_and_never_open() {
             let authorization = format!("authorization: Bearer {SECRET}");
             assert_eq!(request(&address, head, &[&authorization], event.as_bytes()).0, 200, "{head}");
         }
-        running.signal("TERM");
-        let output = running.wait_at_most(PATIENCE).expect_code(0);
+        let output = stopped(running);
         assert!(output.stderr.contains(&format!("{without} is not set")), "{}", output.stderr);
         silent(&output);
     }
@@ -165,8 +171,7 @@ fn what_is_no_event_has_an_answer_and_harms_nobody() {
     assert_eq!(request(&address, "PUT /webhook", &[&right], b"{}").0, 405);
     assert_eq!(request(&address, "GET /webhooks", &[&right], b"").0, 404);
     assert!(running.is_running());
-    running.signal("TERM");
-    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+    silent(&stopped(running));
     let events = callvault(["calls", "events", "--of-no-call"]).folder(folder.path()).run().expect_code(0);
     assert_eq!(events.stdout, "2017-01-01T00:00:00Z  actor.logged-in\n");
     let events = callvault(["calls", "events", "1.1"]).folder(folder.path()).run().expect_code(0);
@@ -190,8 +195,7 @@ fn only_the_token_opens_a_websocket_and_only_for_our_own_page() {
     assert_eq!(status, 200);
     assert!(head.contains("content-security-policy: default-src 'none'") && head.contains("nosniff"), "{head}");
     assert!(!page.contains("planted"));
-    running.signal("TERM");
-    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+    silent(&stopped(running));
 }
 
 /// One asks for much and reads nothing; the others hear of everything, and the server still stops.
@@ -219,8 +223,7 @@ fn a_silent_socket_delays_nobody() {
         }
     }
     assert_eq!(first.ask(r#"{"event":"ListCalls","data":{}}"#)["data"].as_array().unwrap().len(), 201);
-    running.signal("TERM");
-    silent(&running.wait_at_most(PATIENCE).expect_code(0));
+    silent(&stopped(running));
 }
 
 /// More than there are bodies at a time: each keeps its connection, and none waits for another's end.
@@ -236,8 +239,7 @@ fn as_many_senders_as_there_are_keep_their_connections() {
         }
     }
     drop(senders);
-    running.signal("TERM");
-    running.wait_at_most(PATIENCE).expect_code(0);
+    stopped(running);
 }
 
 /// Who asks before sending a body is not asked for one that nobody wants.
@@ -257,8 +259,7 @@ fn who_has_no_secret_is_refused_before_the_body() {
         let wanted: &[u8] = if path == "/webhook" { b"HTTP/1.1 401" } else { b"HTTP/1.1 404" };
         assert_eq!(first, wanted, "{path}: {}", String::from_utf8_lossy(&first));
     }
-    running.signal("TERM");
-    running.wait_at_most(PATIENCE).expect_code(0);
+    stopped(running);
 }
 
 #[test]
@@ -268,8 +269,52 @@ fn a_message_that_is_too_long_ends_its_websocket_with_the_reason() {
     let mut client = Client::open(&address(&running));
     client.try_say(&"x".repeat(1 << 20));
     assert_eq!(client.closed(), Some(1009));
-    running.signal("TERM");
-    running.wait_at_most(PATIENCE).expect_code(0);
+    stopped(running);
+}
+
+/// The most memory a running process ever had, in bytes, as the kernel keeps it.
+#[cfg(target_os = "linux")]
+fn most_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// What is no event, over and over, from several at once: what it takes is taken at the first time, and no more later. Events are
+/// left out: they are kept.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_event_leaves_nothing_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let (address, right) = (address(&running), format!("authorization: Bearer {SECRET}"));
+    let wrong = "authorization: Bearer 0123456789abcdef-wrong".to_owned();
+    let refused: Vec<String> =
+        bodies().into_iter().filter(|(_, status, _)| *status != 200).map(|(body, ..)| body).collect();
+    let flood = |times: usize| {
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    for _ in 0..times {
+                        for body in &refused {
+                            assert!(request(&address, "POST /webhook", &[&right], body.as_bytes()).0 >= 400);
+                        }
+                        assert_eq!(request(&address, "POST /webhook", &[&wrong], &[b' '; 100_000]).0, 401);
+                        let mut client = Client::open(&address);
+                        client.say("{");
+                        client.try_say(&"x".repeat(1 << 20));
+                    }
+                });
+            }
+        });
+    };
+    flood(5);
+    let before = most_memory(running.id());
+    flood(40);
+    let grown = most_memory(running.id()) - before;
+    // Of 160 times about 3 MiB, it may hold a few that came at once more closely than the first time.
+    assert!(grown < 24 << 20, "{grown} bytes more than {before}");
+    stopped(running);
 }
 
 #[test]
