@@ -92,10 +92,7 @@ fn one(
     );
     match (files, &target.remote) {
         (Some(files), Some((variables, remote))) => {
-            let Some((took, peak)) = rclone(files, variables, remote)? else {
-                println!("; rclone cannot go there");
-                return Ok(run.peak_bytes);
-            };
+            let (took, peak) = rclone(files, variables, remote)?;
             let took = took.as_secs_f64();
             println!(
                 "; rclone {took:.1} s, {:.0} MiB/s, peak {:.1} MiB; copying takes {:.2} x rclone",
@@ -120,16 +117,12 @@ fn files(count: u64, bytes: u64) -> Result<tempfile::TempDir, Box<dyn std::error
     Ok(dir)
 }
 
-/// Time and peak memory; `None` where it fails.
-fn rclone(
-    files: &Path,
-    variables: &Variables,
-    remote: &str,
-) -> Result<Option<(Duration, u64)>, Box<dyn std::error::Error>> {
+/// Time and peak memory.
+fn rclone(files: &Path, variables: &Variables, remote: &str) -> Result<(Duration, u64), Box<dyn std::error::Error>> {
     let mut command = Command::new("rclone");
     command.args(["copy", "--config", "/dev/null", "--transfers", AT_ONCE, "--retries", "1", "--quiet"]);
     // rclone cannot give one to its client of S3.
-    command.arg(files).arg(remote).env_remove("AWS_CA_BUNDLE").stderr(Stdio::null());
+    command.arg(files).arg(remote).env_remove("AWS_CA_BUNDLE");
     for (name, value) in variables {
         command.env(name, value);
     }
@@ -137,7 +130,7 @@ fn rclone(
     let mut child = command.spawn()?;
     let (peak, _) = peaks_while_running(&mut child)?;
     let took = begun.elapsed();
-    Ok(child.wait()?.success().then_some((took, peak)))
+    if child.wait()?.success() { Ok((took, peak)) } else { Err(format!("rclone to {remote} failed").into()) }
 }
 
 type Started = Result<Target, Box<dyn std::error::Error>>;
@@ -195,16 +188,9 @@ fn azurite_sas() -> Result<String, Box<dyn std::error::Error>> {
     Ok(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish())
 }
 
+/// rclone's way of uploading is none that the stand-in knows: it has no remote here.
 fn google(runtime: &Runtime) -> Started {
     let store = runtime.block_on(Elsewhere::start(Store::Google));
     let settings = store.settings().to_vec();
-    let endpoint = settings.iter().find(|(name, _)| *name == "STORAGE_EMULATOR_HOST").map(|(_, url)| url.clone());
-    let variables = vec![
-        ("RCLONE_CONFIG_T_TYPE", "google cloud storage".to_owned()),
-        ("RCLONE_CONFIG_T_ANONYMOUS", "true".to_owned()),
-        ("RCLONE_CONFIG_T_ENDPOINT", format!("{}/storage/v1/", endpoint.unwrap_or_default())),
-        ("RCLONE_CONFIG_T_NO_CHECK_BUCKET", "true".to_owned()),
-    ];
-    let remote = Some((variables, "t:bucket/peer".to_owned()));
-    Ok(Target { name: "Google (verifying stand-in)", settings, remote, _keep: Box::new(store) })
+    Ok(Target { name: "Google (verifying stand-in)", settings, remote: None, _keep: Box::new(store) })
 }
