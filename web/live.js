@@ -25,6 +25,8 @@ const EVENT_WORDS = {
 const PAGE = 400;
 /** Calls kept; the oldest finished ones go first. About 40 MB. */
 const MOST_CALLS = 50_000;
+/** No number of a call is as great: before it are the newest ones. */
+const NEWEST = 2 ** 53;
 /** Before looking again into a call that is only on screen, so that a hundred open pages of a busy day do not become a load. */
 const LOOK_AGAIN_MS = 150;
 const ANSWER_WITHIN_MS = 15_000;
@@ -191,7 +193,7 @@ const TOKEN = "callvault.calls.token";
 const calls = new Map();
 /** What the events of a call say, for those that were looked into: id -> {of: call, about}. */
 const abouts = new Map();
-let order = [], stale = false, round = 0, turn = 0, leftOut = 0;
+let order = [], stale = false, round = 0, turn = 0, leftOut = false;
 
 function take(row, live, asked = ++turn) {
   const fresh = call(row);
@@ -216,7 +218,7 @@ function inOrderNow() {
   if (calls.size > MOST_CALLS) {
     const old = [...calls.values()].filter(one => one.group === "FINISHED").sort(ORDERS.oldest).slice(0, calls.size - MOST_CALLS);
     for (const {id} of old) { calls.delete(id); abouts.delete(id); }
-    leftOut += old.length;
+    leftOut = true;
     order = order.filter(one => calls.has(one.id));
   }
   stale = false;
@@ -225,7 +227,7 @@ function inOrderNow() {
 
 function forgetAll() {
   calls.clear(); abouts.clear();
-  order = []; stale = false; leftOut = 0;
+  order = []; stale = false; leftOut = false;
   Object.assign(view, {query: "", state: "ALL", active: null, selected: null, held: false});
 }
 
@@ -241,7 +243,7 @@ const token = {
 
 /** The connection: one socket, one question at a time (an answer does not say whose it is), and what to do when it is gone. */
 const wire = {
-  socket: null, config: undefined, waiting: [], asked: null, failures: 0, openedAt: 0, heardAt: 0, lostAt: 0, retryAt: 0, timer: 0, state: "off",
+  socket: null, config: undefined, waiting: [], asked: null, failures: 0, openedAt: 0, heardAt: 0, lostAt: 0, retryAt: 0, timer: 0, state: "off", loading: false,
 
   async connect() {
     clearTimeout(this.timer);
@@ -290,16 +292,22 @@ const wire = {
     this.become("listing");
     round += 1;
     try {
-      // First what goes on now: a supervisor should not wait for yesterday's.
-      for (const state of ["ONGOING", "WAITING", "STANDBY", "NEW", null]) await list(state, socket);
+      // First what goes on now: a supervisor should not wait for yesterday's, of which there may be years.
+      for (const state of ["ONGOING", "WAITING", "STANDBY", "NEW"]) await list({state, after: 0}, socket);
+      if (socket !== this.socket) return;
+      this.loading = true;
+      this.become("live");
+      if (view.selected) openEvents();
+      await list({before: NEWEST}, socket);
     } catch (fault) {
       if (socket === this.socket) { this.drop(); this.lost(`The list did not come: ${fault.message}.`); }
       return;
     }
     if (socket !== this.socket) return;
+    this.loading = false;
     forgetOthers();
-    this.become("live");
-    if (view.selected) openEvents();
+    render();
+    speak(`${many(calls.size, "call", "calls")}.`);
   },
 
   /** Asks, after whatever was asked before, or before it if somebody waits at the screen; answers the `data`. */
@@ -350,6 +358,7 @@ const wire = {
   drop() {
     const socket = this.socket, questions = [this.asked, ...this.waiting].filter(Boolean);
     this.socket = this.asked = null;
+    this.loading = false;
     this.waiting = [];
     if (socket) socket.close();
     for (const question of questions) { clearTimeout(question.timer); question.reject(new Error("the connection was lost")); }
@@ -370,7 +379,7 @@ const wire = {
   become(state) {
     const was = this.state;
     this.state = state;
-    if (state === "live") { speak(was === "listing" ? `Connected. ${many(calls.size, "call", "calls")}.` : "Connected."); }
+    if (state === "live") speak("Connected.");
     if (state === "lost" && was !== "lost" && this.failures === 1) speak(`${this.words} The page tries again by itself.`);
     connection();
     draw();
@@ -410,18 +419,19 @@ async function refusal(address) {
   } catch { return "unreachable"; }
 }
 
-/** All calls of a state (null: all there are), page by page. Ends with a page that brings nothing new: a server may give shorter
- *  pages than asked for, and one that knows no pages gives everything every time. */
-async function list(state, socket) {
-  const params = {limit: PAGE};
-  if (state) params.state = state;
+/** The calls of a list, page by page, up to as many as are kept. `from` says which: {before} a number, the newest first, or {after}
+ *  one. Ends with a page that brings nothing new: a server may give shorter pages than asked for, and one that knows no pages gives
+ *  everything every time. */
+async function list(from, socket) {
+  const params = {...from, limit: PAGE}, way = "before" in from ? "before" : "after";
   for (const seen = new Set(); socket === wire.socket;) {
     const {rows, turn: asked} = await wire.ask("ListCalls", {params: {...params}});
     const fresh = rows.filter(row => row && !seen.has(row.aggregate_id));
     if (fresh.length === 0) return;
     for (const row of fresh) { seen.add(row.aggregate_id); take(row, false, asked); }
-    params.after = rows[rows.length - 1].id;
+    params[way] = rows[rows.length - 1].id;
     render();
+    if (seen.size >= MOST_CALLS) { leftOut = true; return; }
   }
 }
 
@@ -702,7 +712,7 @@ function counts() {
 
 /** What the page says around the list: how many are shown, why there are none, what a search did not look into. */
 function words() {
-  const {shown} = view, narrowed = view.query.trim() !== "" || view.state !== "ALL", still = wire.state === "connecting" || wire.state === "listing";
+  const {shown} = view, narrowed = view.query.trim() !== "" || view.state !== "ALL", still = wire.state === "connecting" || wire.state === "listing" || wire.loading;
   say($("shown"), view.held ? `Paused, ${many(view.missed, "change", "changes")} since`
     : still && calls.size ? `Loading, ${COUNT.format(calls.size)} so far`
     : narrowed ? `${COUNT.format(shown.length)} of ${many(calls.size, "call", "calls")}`

@@ -100,8 +100,11 @@ class Page:
         self.page.get_by_role("button", name="Show calls").click()
         return self
 
-    def live(self):
+    def live(self, whole=True):
+        """Waits until it is live, and, if the list is to be `whole`, has the calls of the past too."""
         self.expect(self.page.locator("#link")).to_have_text("Live")
+        if whole:
+            self.expect(self.page.locator("#shown")).not_to_contain_text("Loading")
         return self
 
     def row(self, number):

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use callvault_calls::call::{Call, State};
 use callvault_calls::memory::MemoryCalls;
-use callvault_calls::store::{CallStore as _, StoreError};
+use callvault_calls::store::{CallStore as _, Page, StoreError};
 use callvault_local::calls::SqliteCalls;
 use callvault_tests::calls_contract;
 use callvault_tests::contract_calls::{Store, calls, event, events, now, put, sent};
@@ -99,7 +99,7 @@ async fn a_projection_that_was_tampered_with_is_made_anew() {
              INSERT INTO calls VALUES (3, '8.8', 'NEW', NULL, '2017-01-01T00:00:00Z', '2017-01-01T00:00:00Z', 1)",
         )
         .unwrap();
-    let error = store.calls(None, 0, 10).await.unwrap_err();
+    let error = store.calls(None, Page::OLDEST, 10).await.unwrap_err();
     assert!(matches!(&error, StoreError::Unreadable { id, .. } if *id == before[1].id), "{error}");
     let rebuilt = store.rebuild().await.unwrap();
     assert_eq!((rebuilt.calls, rebuilt.events, rebuilt.repaired), (6, 6, 5));
@@ -152,7 +152,7 @@ async fn a_watcher_hears_of_every_change_once_and_in_order() {
     let mut gone = Box::pin(store.append(event(&sent("call.finished", "1.0", 59)), now()));
     assert!(gone.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
     drop(gone);
-    let kept = store.calls(None, 0, 10).await.unwrap();
+    let kept = store.calls(None, Page::OLDEST, 10).await.unwrap();
     let heard = heard.lock().unwrap();
     assert_eq!(*early.lock().unwrap(), [0; 0], "told before they were committed");
     assert_eq!(heard.len(), 51);

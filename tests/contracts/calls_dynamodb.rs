@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use callvault_aws::calls::{Connection, DynamoCalls, schema};
 use callvault_calls::call::{State, fold};
-use callvault_calls::store::{Appended, CallStore, Rebuilt, StoreError};
+use callvault_calls::store::{Appended, CallStore, Page, Rebuilt, StoreError};
 use callvault_pipeline::ledger::HolderId;
 use callvault_tests::calls_contract;
 use callvault_tests::contract_calls::{Store, calls, event, events, now, put, sent};
@@ -20,15 +20,15 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 /// A table of calls, and the wire to it.
-struct Scene {
+pub(crate) struct Scene {
     _moto: Moto,
-    wire: Wire,
-    sdk: SdkConfig,
-    table: String,
+    pub(crate) wire: Wire,
+    pub(crate) sdk: SdkConfig,
+    pub(crate) table: String,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (moto, wire) = (Moto::shared(), Wire::atomic());
         // With real pauses: tasks that work on one call wait for each other, instead of being refused in turn.
         let sleep = SharedAsyncSleep::new(TokioSleep::new());
@@ -153,7 +153,7 @@ async fn a_rebuild_repairs_what_is_not_what_its_events_say() {
     assert_eq!(rebuilt, Rebuilt { calls: 4, events: 8, repaired: 4 });
     assert_eq!(calls(&store).await, before);
     assert_eq!(store.rebuild().await.unwrap(), Rebuilt { calls: 4, events: 8, repaired: 0 });
-    assert!(store.calls(Some(State::Finished), 0, 9).await.unwrap().is_empty());
+    assert!(store.calls(Some(State::Finished), Page::OLDEST, 9).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn connections_are_entered_and_forgotten() {
         store.disconnect("a=").await.unwrap();
     }
     assert_eq!(store.connections().await.unwrap(), [open("b=")]);
-    assert!(store.calls(None, 0, 10).await.unwrap().is_empty());
+    assert!(store.calls(None, Page::OLDEST, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use callvault_calls::call::fold;
-use callvault_calls::store::CallStore;
+use callvault_calls::store::{CallStore, Page};
 use callvault_local::calls::SqliteCalls;
 use callvault_tests::binary::callvault;
 use callvault_tests::binary::telephony::{PATIENCE, Sender, address, serve};
@@ -91,8 +91,8 @@ fn kept(path: &std::path::Path) -> BTreeSet<String> {
         let store = SqliteCalls::open(path).unwrap();
         let mut kept = BTreeSet::new();
         let mut after = 0;
-        while let Some(last) = store.calls(None, after, 1000).await.unwrap().last() {
-            for call in store.calls(None, after, 1000).await.unwrap() {
+        while let Some(last) = store.calls(None, Page::After(after), 1000).await.unwrap().last() {
+            for call in store.calls(None, Page::After(after), 1000).await.unwrap() {
                 let events = store.events(Some(&call.call), 0, 1000).await.unwrap();
                 assert_eq!(fold(&events), Some(call));
                 for event in events {

@@ -10,7 +10,7 @@ use callvault_bootstrap::settings::{LedgerPlace, Need};
 use callvault_calls::call::State;
 use callvault_calls::event::EventType;
 use callvault_calls::message::EventRow;
-use callvault_calls::store::{CallStore, StoredEvent};
+use callvault_calls::store::{CallStore, Page, StoredEvent};
 use callvault_local::calls::{SqliteCalls, beside};
 use serde::Serialize;
 use serde_json::json;
@@ -75,11 +75,11 @@ fn in_a_file(path: &Path, purpose: Purpose) -> Result<Box<dyn CallStore>, Failur
 
 async fn list(store: &dyn CallStore, state: Option<State>, json: bool) -> Result<(), Failure> {
     let mut shown = Rows::begin("calls", json);
-    let mut after = 0;
+    let mut page = Page::OLDEST;
     loop {
-        let calls = store.calls(state, after, PAGE).await?;
+        let calls = store.calls(state, page, PAGE).await?;
         let Some(last) = calls.last() else { break };
-        after = last.id;
+        page = page.then(last.id);
         for call in &calls {
             let (from, to) = (call.created_at, call.updated_at);
             shown.row(call, || format!("{:<8}  {}  {from}  {to}", call.state, call.call));

@@ -38,12 +38,11 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use callvault_calls::call::{Call, State};
 use callvault_calls::event::{CallId, NewEvent};
-use callvault_calls::store::{Appended, CallStore, Rebuilt, StoreError, StoredEvent};
+use callvault_calls::store::{Appended, CallStore, Page, Rebuilt, StoreError, StoredEvent};
 use callvault_pipeline::ledger::{HolderId, LedgerError};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
-pub use crate::dynamodb::Consumed;
 use crate::dynamodb::table::Table;
 pub use connections::Connection;
 use numbers::Numbers;
@@ -71,11 +70,6 @@ impl DynamoCalls {
         Self { table, numbers: Numbers::default(), writing: (0..LOCKS).map(|_| Mutex::new(())).collect() }
     }
 
-    /// Read and write units consumed so far by this store, as DynamoDB's answers say; a refused write counts as one.
-    pub fn consumed(&self) -> Consumed {
-        self.table.consumed()
-    }
-
     /// Only one task of this process at a time works on a call. `None` after a while: see `Table::soon`.
     async fn lock(&self, call: &CallId) -> Option<MutexGuard<'_, ()>> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(call);
@@ -96,8 +90,8 @@ impl CallStore for DynamoCalls {
         Box::pin(self.append_event(event, now)).await
     }
 
-    async fn calls(&self, state: Option<State>, after: u64, limit: usize) -> Result<Vec<Call>, StoreError> {
-        self.calls_after(state, after, limit).await
+    async fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError> {
+        self.calls_of(state, page, limit).await
     }
 
     async fn call(&self, id: &CallId) -> Result<Option<Call>, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! A list is answered whole, as its clients know it, unless a message may not be that long; then it ends where it must and says in
 //! `next` after which number the rest is. A client that does not want that pages by itself: `params.limit` and
-//! `params.after`, the number of the last row it has. Must never fail: whatever a client says has an answer.
+//! `params.after`, the number of the last row it has, or `params.before`, for the newest first. Must never fail: whatever a client says has an answer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::call::State;
 use crate::event::CallId;
 use crate::message::{self, EventRow, LIST_CALL_EVENTS, LIST_CALLS, List};
-use crate::store::{CallStore, StoreError, StoredEvent};
+use crate::store::{CallStore, Page, StoreError, StoredEvent};
 
 /// Longest message of a client, in bytes: API Gateway takes no longer one either.
 pub const LONGEST_MESSAGE: usize = 128 * 1024;
@@ -66,14 +66,20 @@ struct ListCallEvents {
 struct Params {
     state: Option<String>,
     after: Option<u64>,
+    before: Option<u64>,
     limit: Option<u64>,
 }
 
 impl Params {
-    /// After which number, and how many rows.
-    fn page(&self) -> Option<(u64, u64)> {
+    /// Which rows, and how many of them.
+    fn page(&self) -> Option<(Page, u64)> {
+        let page = match (self.after, self.before) {
+            (after, None) => Page::After(after.unwrap_or(0)),
+            (None, Some(before)) => Page::Before(before),
+            (Some(_), Some(_)) => return None,
+        };
         let limit = self.limit.unwrap_or(u64::MAX);
-        (limit >= 1 && (self.limit.is_none() || limit <= MOST_ROWS)).then_some((self.after.unwrap_or(0), limit))
+        (limit >= 1 && (self.limit.is_none() || limit <= MOST_ROWS)).then_some((page, limit))
     }
 }
 
@@ -116,7 +122,7 @@ impl Desk {
     async fn list_calls(&self, data: &RawValue) -> Result<String, Trouble> {
         let asked: ListCalls = read(data)?;
         let params = asked.params.unwrap_or_default();
-        let (mut after, mut wanted) = params.page().ok_or(Trouble::Invalid)?;
+        let (mut page, mut wanted) = params.page().ok_or(Trouble::Invalid)?;
         let mut list = List::new(self.longest_answer);
         // A word that is no state is the state of no call.
         let state = match params.state.as_deref().map(str::parse::<State>) {
@@ -125,9 +131,9 @@ impl Desk {
             None => None,
         };
         while wanted > 0 {
-            let calls = self.store.calls(state, after, rows(wanted)).await?;
+            let calls = self.store.calls(state, page, rows(wanted)).await?;
             let Some(last) = calls.last() else { break };
-            after = last.id;
+            page = page.then(last.id);
             wanted = wanted.saturating_sub(calls.len() as u64);
             for call in &calls {
                 if !list.add(call.id, call) {
@@ -140,7 +146,10 @@ impl Desk {
 
     async fn list_call_events(&self, data: &RawValue) -> Result<String, Trouble> {
         let asked: ListCallEvents = read(data)?;
-        let (mut after, mut wanted) = asked.params.unwrap_or_default().page().ok_or(Trouble::Invalid)?;
+        // Events have one order: what went on, from its beginning.
+        let Some((Page::After(mut after), mut wanted)) = asked.params.unwrap_or_default().page() else {
+            return Err(Trouble::Invalid);
+        };
         let mut list = List::new(self.longest_answer);
         let call = match asked.call_id.as_deref().map(str::parse::<CallId>) {
             // No call has such an id.

@@ -58,6 +58,9 @@ async fn whatever_is_said_has_an_answer() {
         (r#"{"event":"ListCalls","data":{"params":{"limit":100001}}}"#, INVALID),
         (r#"{"event":"ListCalls","data":{"params":{"after":1.5}}}"#, INVALID),
         (r#"{"event":"ListCalls","data":{"params":{"after":"1"}}}"#, INVALID),
+        (r#"{"event":"ListCalls","data":{"params":{"before":-1}}}"#, INVALID),
+        (r#"{"event":"ListCalls","data":{"params":{"after":1,"before":9}}}"#, INVALID),
+        (r#"{"event":"ListCallEvents","data":{"call_id":"1.0","params":{"before":9}}}"#, INVALID),
         (r#"{"event":"ListCallEvents","data":{}}"#, INVALID),
         (r#"{"event":"ListCallEvents","data":{"call_id":7}}"#, INVALID),
         (r#"{"event":"Odd","data":{}}"#, UNKNOWN),
@@ -107,6 +110,20 @@ async fn pages_are_those_that_are_asked_for() {
 }
 
 #[tokio::test]
+async fn the_newest_come_first_where_that_is_asked_for() {
+    let desk = desk(7, 1, 0, LOCAL_ANSWER).await;
+    let list = async |params: &str| {
+        ids(&ask(&desk, &format!(r#"{{"event":"ListCalls","data":{{"params":{params}}}}}"#)).await)
+    };
+    assert_eq!(list(r#"{"before":9007199254740992}"#).await, [7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(list(r#"{"before":7,"limit":3}"#).await, [6, 5, 4]);
+    assert_eq!(list(r#"{"before":4,"limit":3,"state":"NEW"}"#).await, [3, 2, 1]);
+    assert_eq!(list(r#"{"before":4,"state":"FINISHED"}"#).await, [0; 0]);
+    assert_eq!(list(r#"{"before":1}"#).await, [0; 0]);
+    assert_eq!(list(r#"{"before":0}"#).await, [0; 0]);
+}
+
+#[tokio::test]
 async fn an_answer_that_would_be_too_long_says_where_it_goes_on() {
     let desk = desk(60, 60, 20, 2000).await;
     for (list, rest) in [("ListCalls", ""), ("ListCallEvents", r#""call_id":"1.0","#)] {
@@ -122,6 +139,14 @@ async fn an_answer_that_would_be_too_long_says_where_it_goes_on() {
         }
         assert_eq!(seen.len(), 60, "{list}");
     }
+    let (mut seen, mut before) = (Vec::new(), Value::from(1_u64 << 53));
+    while !before.is_null() {
+        let text = format!(r#"{{"event":"ListCalls","data":{{"params":{{"before":{before}}}}}}}"#);
+        let answer = ask(&desk, &text).await;
+        seen.extend(ids(&answer));
+        before = answer["next"].clone();
+    }
+    assert!(seen.len() == 60 && seen.is_sorted_by(|a, b| a > b), "{seen:?}");
 }
 
 #[tokio::test]

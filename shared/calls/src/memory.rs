@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::call::{Call, State, fold};
 use crate::event::{CallId, NewEvent};
-use crate::store::{Appended, CallStore, PAGE_BYTES, Rebuilt, StoreError, StoredEvent};
+use crate::store::{Appended, CallStore, PAGE_BYTES, Page, Rebuilt, StoreError, StoredEvent};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -48,22 +48,26 @@ impl CallStore for MemoryCalls {
             return Ok(Appended::Duplicate);
         }
         let event = StoredEvent::of(event, kept.events.len() as u64 + 1, now);
-        let before = event.call.as_ref().and_then(|id| kept.call(id)).cloned();
-        let call = before.as_ref().map_or_else(|| Call::begun(&event), |call| Some(call.with(&event)));
+        let before = event.call.as_ref().and_then(|id| kept.call(id));
+        let call = before.map_or_else(|| Call::begun(&event), |call| Some(call.with(&event)));
         if let Some(call) = &call {
             kept.numbers.insert(call.call.clone(), call.id);
             kept.calls.insert(call.id, call.clone());
         }
-        let changed = call.as_ref().is_some_and(|call| before.is_none_or(|before| !before.looks_like(call)));
         let id = event.id;
         kept.events.push(event);
-        Ok(Appended::New { id, call, changed })
+        Ok(Appended::New { id, call })
     }
 
-    async fn calls(&self, state: Option<State>, after: u64, limit: usize) -> Result<Vec<Call>, StoreError> {
+    async fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError> {
         let kept = self.kept();
-        let wanted = kept.calls.range(after.saturating_add(1)..).map(|(_, call)| call);
-        Ok(wanted.filter(|call| state.is_none_or(|state| call.state == state)).take(limit).cloned().collect())
+        let some = |calls: &mut dyn Iterator<Item = &Call>| {
+            calls.filter(|call| state.is_none_or(|state| call.state == state)).take(limit).cloned().collect()
+        };
+        Ok(match page {
+            Page::After(id) => some(&mut kept.calls.range(id.saturating_add(1)..).map(|(_, call)| call)),
+            Page::Before(id) => some(&mut kept.calls.range(..id).rev().map(|(_, call)| call)),
+        })
     }
 
     async fn call(&self, id: &CallId) -> Result<Option<Call>, StoreError> {

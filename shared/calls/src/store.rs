@@ -64,8 +64,6 @@ pub enum Appended {
         id: u64,
         /// Its call, with it; `None` for an event that belongs to no call.
         call: Option<Call>,
-        /// Whether clients see a difference in the call: not where an event of the past says nothing new.
-        changed: bool,
     },
     /// It was there already, and nothing has changed.
     Duplicate,
@@ -82,15 +80,40 @@ pub struct Rebuilt {
     pub repaired: u64,
 }
 
+/// Where a page of calls begins, and which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The calls with greater numbers than this, the smallest first.
+    After(u64),
+    /// The calls with smaller numbers than this, the greatest first.
+    Before(u64),
+}
+
+impl Page {
+    /// The calls that are known longest.
+    pub const OLDEST: Self = Self::After(0);
+
+    /// The calls that became known last. No number is as great as this.
+    pub const NEWEST: Self = Self::Before(1 << 53);
+
+    /// The page that follows one that ends with this number.
+    #[must_use]
+    pub fn then(self, last: u64) -> Self {
+        match self {
+            Self::After(_) => Self::After(last),
+            Self::Before(_) => Self::Before(last),
+        }
+    }
+}
+
 /// Keeps events and calls.
 #[async_trait]
 pub trait CallStore: Send + Sync {
     /// Stores an event that was received at `now`, and folds it into its call. Repeating it is safe.
     async fn append(&self, event: NewEvent, now: Timestamp) -> Result<Appended, StoreError>;
 
-    /// Up to `limit` calls, of one state or of all, with numbers above `after`, in the order of their numbers. May be
-    /// fewer; none only where there are no more.
-    async fn calls(&self, state: Option<State>, after: u64, limit: usize) -> Result<Vec<Call>, StoreError>;
+    /// Up to `limit` calls of a page, of one state or of all. May be fewer; none only where there are no more.
+    async fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError>;
 
     /// One call; `None` when nothing is known of it.
     async fn call(&self, id: &CallId) -> Result<Option<Call>, StoreError>;

@@ -5,7 +5,7 @@ use super::*;
 use crate::call::{Call, State};
 use crate::event::CallId;
 use crate::memory::MemoryCalls;
-use crate::store::{Rebuilt, StoreError, StoredEvent};
+use crate::store::{Page, Rebuilt, StoreError, StoredEvent};
 
 const SECRET: &str = "planted-0123456789abcdef";
 const EVENT: &str = r#"{"type":"call.new","call_id":"1.1","timestamp":"2017-01-01T00:00:00Z"}"#;
@@ -18,7 +18,7 @@ impl CallStore for Broken {
     async fn append(&self, _: NewEvent, _: Timestamp) -> Result<Appended, StoreError> {
         Err(self.0())
     }
-    async fn calls(&self, _: Option<State>, _: u64, _: usize) -> Result<Vec<Call>, StoreError> {
+    async fn calls(&self, _: Option<State>, _: Page, _: usize) -> Result<Vec<Call>, StoreError> {
         Err(self.0())
     }
     async fn call(&self, _: &CallId) -> Result<Option<Call>, StoreError> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use callvault_calls::call::{Call, State};
 use callvault_calls::event::{CallId, NewEvent};
-use callvault_calls::store::{Appended, CallStore, Rebuilt, StoreError, StoredEvent};
+use callvault_calls::store::{Appended, CallStore, Page, Rebuilt, StoreError, StoredEvent};
 use jiff::Timestamp;
 
 use crate::connection::{self, Trouble, Worker, trouble};
@@ -105,8 +105,8 @@ impl CallStore for SqliteCalls {
         self.worker.ask_and_tell(move |connection| Table(connection).append(event, now), tell).await
     }
 
-    async fn calls(&self, state: Option<State>, after: u64, limit: usize) -> Result<Vec<Call>, StoreError> {
-        self.ask(move |table| table.calls(state, after, limit)).await
+    async fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError> {
+        self.ask(move |table| table.calls(state, page, limit)).await
     }
 
     async fn call(&self, id: &CallId) -> Result<Option<Call>, StoreError> {

@@ -12,7 +12,6 @@
 //! before it writes. A write on an outdated version is refused and decided again from 1, so no event is folded twice: between 2 and
 //! 3 nobody else has folded anything.
 
-use callvault_calls::call::Call;
 use callvault_calls::event::{CallId, NewEvent};
 use callvault_calls::store::{Appended, StoreError, StoredEvent};
 use jiff::Timestamp;
@@ -39,7 +38,7 @@ impl DynamoCalls {
     async fn append_to_none(&self, event: NewEvent, now: Timestamp) -> Result<Appended, StoreError> {
         let id = self.numbers.above(0, now, &self.table).await?;
         match self.store(&StoredEvent::of(event, id, now)).await? {
-            true => Ok(Appended::New { id, call: None, changed: false }),
+            true => Ok(Appended::New { id, call: None }),
             false => Ok(Appended::Duplicate),
         }
     }
@@ -64,7 +63,7 @@ impl DynamoCalls {
             match self.write(&next, true).await? {
                 Ok(()) => {
                     self.store(&stored).await?;
-                    return Ok(appended(id, found.row.as_ref(), next.row));
+                    return Ok(Appended::New { id, call: next.row });
                 }
                 Err(newer) => found = newer,
             }
@@ -123,9 +122,4 @@ impl DynamoCalls {
         let put = self.table.put(&place, 0, item::of_event(event)?).await.map_err(in_our_words)?;
         Ok(matches!(put, Put::Done(_)))
     }
-}
-
-fn appended(id: u64, before: Option<&Call>, call: Option<Call>) -> Appended {
-    let changed = call.as_ref().is_some_and(|call| before.is_none_or(|before| !before.looks_like(call)));
-    Appended::New { id, call, changed }
 }

@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use callvault_calls::call::{Call, State};
 use callvault_calls::event::CallId;
-use callvault_calls::store::{PAGE_BYTES, StoreError, StoredEvent};
+use callvault_calls::store::{PAGE_BYTES, Page, StoreError, StoredEvent};
 
 use super::item::{self, CallItem, number_of, place_of_call};
 use super::{DynamoCalls, in_our_words, schema};
@@ -18,21 +18,21 @@ use crate::dynamodb::table::{Ask, Condition};
 const AT_A_TIME: usize = 16;
 
 impl DynamoCalls {
-    pub(super) async fn calls_after(
+    pub(super) async fn calls_of(
         &self,
         state: Option<State>,
-        after: u64,
+        page: Page,
         limit: usize,
     ) -> Result<Vec<Call>, StoreError> {
         let (index, partition) = match state {
             Some(state) => (schema::STATE_INDEX, (schema::STATE, state.as_str())),
             None => (schema::LIST_INDEX, (schema::LIST, schema::CALLS)),
         };
-        let mut after = after;
+        let mut page = page;
         loop {
-            let entries = self.entries(index, partition, after, limit).await?;
+            let entries = self.entries(index, partition, page, limit).await?;
             let Some((_, last)) = entries.last() else { return Ok(Vec::new()) };
-            after = *last;
+            page = page.then(*last);
             let places: Vec<Place> = entries.into_iter().map(|(place, _)| place).collect();
             let mut calls = Vec::with_capacity(places.len());
             for attributes in self.table.get_many(&places, true).await.map_err(in_our_words)? {
@@ -43,22 +43,30 @@ impl DynamoCalls {
             }
             if !calls.is_empty() {
                 calls.sort_by_key(|call| call.id);
+                if matches!(page, Page::Before(_)) {
+                    calls.reverse();
+                }
                 return Ok(calls);
             }
         }
     }
 
-    /// Places and numbers of a list, in the order of the numbers.
+    /// Places and numbers of a list, in the page's order.
     async fn entries(
         &self,
         index: &'static str,
         (name, value): (&'static str, &str),
-        after: u64,
+        page: Page,
         limit: usize,
     ) -> Result<Vec<(Place, u64)>, StoreError> {
+        let (sort, backwards) = match page {
+            Page::After(id) => (above(schema::ID, id), false),
+            Page::Before(id) => (below(schema::ID, id), true),
+        };
         let ask = Ask {
             index: Some(index),
-            sort: Some(above(schema::ID, after)),
+            sort: Some(sort),
+            backwards,
             limit: Some(limit),
             consistent: false,
             partition: (name, value.to_owned()),
@@ -121,7 +129,7 @@ impl DynamoCalls {
     }
 
     pub(super) async fn events_of_none_after(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
-        let entries = self.entries(schema::LIST_INDEX, (schema::LIST, schema::NONE), after, limit).await?;
+        let entries = self.entries(schema::LIST_INDEX, (schema::LIST, schema::NONE), Page::After(after), limit).await?;
         let places: Vec<Place> = entries.into_iter().map(|(place, _)| place).collect();
         let mut events = Events::default();
         for some in places.chunks(AT_A_TIME) {
@@ -156,6 +164,11 @@ impl Events {
         self.taken.push(event);
         true
     }
+}
+
+/// Numbers below this one.
+fn below(name: &'static str, before: u64) -> Condition {
+    Condition { name, expression: "#sort < :sort", values: vec![(":sort", AttributeValue::N(before.to_string()))] }
 }
 
 /// Numbers above this one.

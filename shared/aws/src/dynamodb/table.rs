@@ -55,6 +55,8 @@ pub(crate) struct Ask {
     /// Only this attribute.
     pub(crate) only: Option<&'static str>,
     pub(crate) limit: Option<usize>,
+    /// The greatest sort key first.
+    pub(crate) backwards: bool,
     pub(crate) start: Option<Attributes>,
     /// Whether it asks for what is there now. Global indexes cannot say.
     pub(crate) consistent: bool,
@@ -79,6 +81,7 @@ impl Ask {
             filter: None,
             only: None,
             limit: None,
+            backwards: false,
             start: None,
             consistent: true,
         }
@@ -268,6 +271,7 @@ impl Table {
             .table_name(&self.name)
             .set_index_name(ask.index.map(str::to_owned))
             .consistent_read(ask.consistent)
+            .scan_index_forward(!ask.backwards)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .expression_attribute_names("#partition", *name)
             .expression_attribute_values(":partition", AttributeValue::S(value.clone()))

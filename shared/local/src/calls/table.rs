@@ -3,7 +3,7 @@
 
 use callvault_calls::call::{Call, State};
 use callvault_calls::event::{CallId, EventType, NewEvent};
-use callvault_calls::store::{Appended, PAGE_BYTES, Rebuilt, StoreError, StoredEvent};
+use callvault_calls::store::{Appended, PAGE_BYTES, Page, Rebuilt, StoreError, StoredEvent};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::value::RawValue;
@@ -33,8 +33,7 @@ impl Table<'_> {
         if let Some(call) = &call {
             self.put(call)?;
         }
-        let changed = call.as_ref().is_some_and(|call| before.is_none_or(|before| !before.looks_like(call)));
-        Ok(Appended::New { id, call, changed })
+        Ok(Appended::New { id, call })
     }
 
     /// The event's number, if it is a new one.
@@ -73,11 +72,15 @@ impl Table<'_> {
     }
 
     /// [`callvault_calls::store::CallStore::calls`].
-    pub(super) fn calls(&self, state: Option<State>, after: u64, limit: usize) -> Result<Vec<Call>, StoreError> {
+    pub(super) fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError> {
         let narrowed = if state.is_some() { "state = ?3 AND" } else { "?3 IS NULL AND" };
-        let sql = format!("SELECT {CALL} FROM calls WHERE {narrowed} id > ?1 ORDER BY id LIMIT ?2");
+        let (from, paged) = match page {
+            Page::After(id) => (id, "id > ?1 ORDER BY id"),
+            Page::Before(id) => (id, "id < ?1 ORDER BY id DESC"),
+        };
+        let sql = format!("SELECT {CALL} FROM calls WHERE {narrowed} {paged} LIMIT ?2");
         let mut statement = self.0.prepare_cached(&sql).map_err(fault)?;
-        let all = params![number(after), number(limit as u64), state.map(State::as_str)];
+        let all = params![number(from), number(limit as u64), state.map(State::as_str)];
         let mut rows = statement.query(all).map_err(fault)?;
         let mut calls = Vec::new();
         while let Some(row) = rows.next().map_err(fault)? {
