@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::Instant;
 
 use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, Sender, TOKEN, address, post, request, serve};
 use callvault_tests::binary::{Output, Running, callvault};
@@ -259,6 +260,68 @@ fn who_has_no_secret_is_refused_before_the_body() {
         let wanted: &[u8] = if path == "/webhook" { b"HTTP/1.1 401" } else { b"HTTP/1.1 404" };
         assert_eq!(first, wanted, "{path}: {}", String::from_utf8_lossy(&first));
     }
+    stopped(running);
+}
+
+/// Half a body, and then nothing: its sender is told, and others do not wait for it.
+#[test]
+fn a_body_that_does_not_come_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{{\"type\":");
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(post(&address, &sent("call.new", "1.1", 0)), 200);
+    let mut answer = String::new();
+    let mut part = [0; 1024];
+    while !answer.contains("request-too-slow") {
+        let read = stream.read(&mut part).unwrap();
+        assert!(read > 0, "it ends with {answer}");
+        answer.push_str(&String::from_utf8_lossy(&part[..read]));
+    }
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    silent(&stopped(running));
+}
+
+/// As many as there may be, one more, and one that finds a place where another left.
+#[test]
+fn more_websockets_than_there_may_be_are_asked_to_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(folder.path()).start();
+    let address = address(&running);
+    let mut clients: Vec<Client> = (0..512).map(|_| Client::open(&address)).collect();
+    let path = format!("GET /ws?token={TOKEN}");
+    let handshake = [
+        "connection: Upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let (status, head, body) = request(&address, &path, &handshake, b"");
+    assert_eq!(status, 503, "{head}{body}");
+    assert!(head.to_lowercase().contains("retry-after: 30"), "{head}");
+    assert!(body.contains("too-many-websockets"), "{body}");
+    // The others have noticed nothing.
+    assert_eq!(post(&address, &sent("call.new", "1.1", 0)), 200);
+    for client in &mut clients {
+        assert_eq!(client.json()["event"], "Welcome");
+        assert_eq!(client.json()["data"]["aggregate_id"], "1.1");
+    }
+    drop(clients.pop());
+    let begun = Instant::now();
+    let mut another = loop {
+        match Client::try_open(&address, &format!("/ws?token={TOKEN}"), None) {
+            Ok(client) => break client,
+            Err(status) => assert_eq!(status, 503),
+        }
+        assert!(begun.elapsed() < PATIENCE, "the place stays taken");
+        std::thread::yield_now();
+    };
+    assert_eq!(another.json()["event"], "Welcome");
+    drop((clients, another));
     stopped(running);
 }
 

@@ -3,6 +3,7 @@
 
 mod calls;
 mod calls_dynamodb;
+mod calls_mishaps;
 mod clouds;
 mod dynamodb;
 mod dynamodb_answers;

@@ -153,6 +153,17 @@ async fn what_must_not_be_said_closes_with_its_code() {
     }
 }
 
+/// A client masks what it says; one that does not speaks another protocol.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_the_protocol_closes_with_its_code() {
+    let scene = scene(4, 1 << 20).await;
+    let mut unmasking = WebSocketStream::from_raw_socket(scene.client.into_inner(), Role::Server, None).await;
+    unmasking.send(Message::text("{}")).await.unwrap();
+    let mut client = WebSocketStream::from_raw_socket(unmasking.into_inner(), Role::Client, None).await;
+    assert_eq!(heard(&mut client).await.1, Some(1002));
+    scene.served.await.unwrap();
+}
+
 fn not_utf_8() -> tokio_tungstenite::tungstenite::protocol::frame::Frame {
     use tokio_tungstenite::tungstenite::protocol::frame::Frame;
     use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
