@@ -12,13 +12,17 @@ use callvault_bootstrap::settings::{ArchivePlace, LedgerPlace, OAuthClient, Sett
 
 /// The setting that needs AWS, if one does.
 fn needs_aws(settings: &Settings) -> Option<&'static str> {
-    let secret = |source: &callvault_bootstrap::settings::Source| matches!(source.client, OAuthClient::Secret(_));
     match (&settings.ledger, &settings.archive) {
         (LedgerPlace::DynamoDb(_), _) => Some("LEDGER=dynamodb:..."),
         (_, ArchivePlace::S3(_)) => Some("ARCHIVE=s3://..."),
-        _ if settings.source.as_ref().is_some_and(secret) => Some("GENESYS_SECRET_ID"),
-        _ => settings.notifications.topic.as_ref().map(|_| "NOTIFY_TOPIC_ARN"),
+        _ => source_needs_aws(settings).or(settings.notifications.topic.as_ref().map(|_| "NOTIFY_TOPIC_ARN")),
     }
+}
+
+/// The setting of the source that needs AWS, if one does.
+fn source_needs_aws(settings: &Settings) -> Option<&'static str> {
+    let client = settings.source.as_ref().map(|source| &source.client);
+    matches!(client, Some(OAuthClient::Secret(_))).then_some("GENESYS_SECRET_ID")
 }
 
 #[cfg(feature = "aws")]
@@ -48,7 +52,16 @@ mod with_aws {
     impl Cloud {
         /// Finds region and credentials, if the settings name anything on AWS.
         pub(crate) async fn of(settings: &Settings) -> Result<Self, Failure> {
-            if super::needs_aws(settings).is_none() {
+            Self::for_setting(super::needs_aws(settings)).await
+        }
+
+        /// For who asks the source and nobody else.
+        pub(crate) async fn of_source(settings: &Settings) -> Result<Self, Failure> {
+            Self::for_setting(super::source_needs_aws(settings)).await
+        }
+
+        async fn for_setting(needed: Option<&'static str>) -> Result<Self, Failure> {
+            if needed.is_none() {
                 return Ok(Self(None));
             }
             let sdk = aws::load().await;
@@ -181,7 +194,16 @@ mod without_aws {
     impl Cloud {
         #[expect(clippy::unused_async, reason = "the other one asks AWS")]
         pub(crate) async fn of(settings: &Settings) -> Result<Self, Failure> {
-            match super::needs_aws(settings) {
+            Self::for_setting(super::needs_aws(settings))
+        }
+
+        #[expect(clippy::unused_async, reason = "the other one asks AWS")]
+        pub(crate) async fn of_source(settings: &Settings) -> Result<Self, Failure> {
+            Self::for_setting(super::source_needs_aws(settings))
+        }
+
+        fn for_setting(needed: Option<&'static str>) -> Result<Self, Failure> {
+            match needed {
                 None => Ok(Self(())),
                 Some(setting) => Err(Failure::usage(format!(
                     "this callvault was built without AWS, which {setting} needs: build it with its default features"

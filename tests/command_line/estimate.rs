@@ -173,3 +173,18 @@ fn what_cannot_be_estimated_is_refused() {
     let nowhere = callvault(["estimate", "--from", "2026-01-01"]).run();
     refused("no end", &nowhere, 2, &["--to"]);
 }
+
+/// It asks nothing but the source: whoever estimates may have no cloud yet.
+#[test]
+fn an_archive_elsewhere_needs_no_credentials_for_it() {
+    let scene = Scene::new(Options { plain: true, seed: 36, ..quick(20) });
+    let here = estimate(&scene);
+    for archive in ["s3://bucket/recordings", "az://acct1/recordings", "gs://bucket/recordings"] {
+        let day = scene.days()[0].to_string();
+        let command = scene.command(&["estimate", "--from", &day, "--to", &day, "--json"]).env("ARCHIVE", archive);
+        let there = command.run().expect_code(0).json();
+        for name in ["conversations", "recordings", "objects", "bytes"] {
+            assert_eq!(there[name], here[name], "{archive}: {name}");
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! | `sources` | orgs that refuse, do not answer or are not there |
 //! | `places` | archives and ledgers that are not what they should be, or full |
 //! | `clouds` | archives in Azure and Google Cloud that are not what they should be |
+//! | `sign_ins` | who writes to Azure |
 //! | `answers` | what `export`, `status` and `where` print |
 //! | `estimate` | what an export will take, and what it then takes |
 //! | `calls` | telephony's events, from the webhook to the websocket and to `calls` |
@@ -35,6 +36,8 @@ mod report;
 mod running;
 mod serve;
 mod settings;
+#[cfg(unix)]
+mod sign_ins;
 mod sources;
 mod usage;
 

@@ -5,6 +5,7 @@
 
 pub mod calls_table;
 pub mod clouds;
+pub mod entra;
 pub mod fetching_azure;
 pub mod gate;
 pub mod lambda;

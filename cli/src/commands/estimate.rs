@@ -72,7 +72,7 @@ pub(crate) async fn run(args: args::Estimate, given: &Given) -> Result<ExitCode,
 }
 
 async fn estimate(settings: &Settings, from: Day, to: Day) -> Result<Estimated, Failure> {
-    let client = client(settings, &Cloud::of(settings).await?).await?;
+    let client = client(settings, &Cloud::of_source(settings).await?).await?;
     let ledger = ledger(settings).await?;
     let clock = system::clock();
     let shape = Shape {

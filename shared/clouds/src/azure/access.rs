@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::BadSettings;
-use crate::wire::{Authority, Call};
+use crate::wire::{Authority, Call, is_loopback};
 use crate::words::no_credentials;
 
 /// Who writes.
@@ -93,7 +93,8 @@ pub(super) fn authority(account: &str, sign_in: AzureSignIn) -> Result<Arc<dyn A
     // A container and an address must be named; nothing is asked of them.
     let builder = MicrosoftAzureBuilder::new().with_account(account).with_container_name("x").with_retry(retries());
     let with_authority = |builder: MicrosoftAzureBuilder, authority: Option<String>| match authority {
-        Some(authority) => builder.with_authority_host(authority),
+        // Without TLS on this machine only: a sidecar that signs in for it.
+        Some(authority) => builder.with_allow_http(is_here(&authority)).with_authority_host(authority),
         None => builder,
     };
     let builder = match sign_in {
@@ -134,6 +135,11 @@ pub(super) fn authority(account: &str, sign_in: AzureSignIn) -> Result<Arc<dyn A
         builder.build().map_err(|_| BadSettings(format!("the credentials for Azure cannot be used: {advice}")))?;
     let credentials = built.credentials().clone();
     Ok(Arc::new(AzureAuthority { account: account.to_owned(), credentials, advice }))
+}
+
+/// Whether an address is one of this machine.
+fn is_here(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| is_loopback(&url))
 }
 
 /// For tokens: whoever gives none now is asked again with the next request.
