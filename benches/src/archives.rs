@@ -7,12 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use callvault_tests::binary::elsewhere::{AZURITE_KEY, Elsewhere, Store};
+use callvault_tests::binary::elsewhere::{Elsewhere, Store};
+use callvault_tests::stand_ins::entra::azurite_sas;
 use callvault_tests::stand_ins::s3s::S3sFs;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use tokio::runtime::Runtime;
 
 use crate::Outcome;
@@ -171,21 +168,10 @@ fn azure(runtime: &Runtime) -> Started {
     let settings = store.settings().to_vec();
     let endpoint = settings.iter().find(|(name, _)| *name == "AZURITE_BLOB_STORAGE_URL").map(|(_, url)| url.clone());
     // A key is for the account's own host name only, as far as rclone knows.
-    let url = format!("{}/devstoreaccount1/recordings?{}", endpoint.unwrap_or_default(), azurite_sas()?);
+    let url = format!("{}/devstoreaccount1/recordings?{}", endpoint.unwrap_or_default(), azurite_sas());
     let variables = vec![("RCLONE_CONFIG_T_TYPE", "azureblob".to_owned()), ("RCLONE_CONFIG_T_SAS_URL", url)];
     let remote = Some((variables, "t:recordings/peer".to_owned()));
     Ok(Target { name: "Azure (azurite)", settings, remote, _keep: Box::new(store) })
-}
-
-/// A signature over azurite's account, as "Create an account SAS" of Azure's documentation says.
-fn azurite_sas() -> Result<String, Box<dyn std::error::Error>> {
-    let (permissions, until, version) = ("rwdlac", "2099-01-01T00:00:00Z", "2018-11-09");
-    let text = format!("devstoreaccount1\n{permissions}\nb\nsco\n\n{until}\n\n\n{version}\n");
-    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(AZURITE_KEY)?)?;
-    mac.update(text.as_bytes());
-    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-    let query = [("sv", version), ("ss", "b"), ("srt", "sco"), ("sp", permissions), ("se", until), ("sig", &signature)];
-    Ok(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish())
 }
 
 /// rclone's way of uploading is none that the stand-in knows: it has no remote here.

@@ -2,7 +2,7 @@
 //!
 //! Events are sent at their time, whether or not those before them were answered (by as many connections as that
 //! takes), and every socket counts every change and how long after the sending of its event it came. Beside it, in the same run,
-//! the ceiling: the bare stack (hyper and tungstenite) that answers and passes bytes on, without secret, store or projection.
+//! the ceiling: a bare axum server that answers and passes bytes on, without secret, store or projection.
 
 mod echo;
 mod load;
@@ -62,7 +62,7 @@ pub(crate) fn measure() -> Outcome {
     bare.arg("calls-echo");
     let server = Server::start(bare)?;
     let ceiling = runtime.block_on(load.run(&server.address, SECRET, TOKEN))?;
-    show("bare stack", &load, &ceiling, &server);
+    show("bare axum", &load, &ceiling, &server);
     drop(server);
     let folder = tempfile::tempdir()?;
     let mut serve = Command::new(callvault()?);

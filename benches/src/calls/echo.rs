@@ -1,14 +1,14 @@
-//! The bare stack: answers every POST, and passes its body on to every websocket. No secret, no store, no projection.
+//! The bare stack, an axum server: answers every POST, and passes its body on to every websocket. No secret, no store, no
+//! projection.
 
-use std::convert::Infallible;
-
-use bytes::Bytes;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -19,55 +19,45 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::Outcome;
 
+type Tell = broadcast::Sender<Utf8Bytes>;
+
 /// Serves until it is killed.
 pub(crate) fn serve() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on http://{}", listener.local_addr()?);
-        let (tell, _) = broadcast::channel(8192);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let tell = tell.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| answer(request, tell.clone()));
-                let connection =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                let _ = connection.with_upgrades().await;
-            });
-        }
+        let (tell, _): (Tell, _) = broadcast::channel(8192);
+        let site = Router::new().route("/webhook", post(receive)).route("/ws", get(open)).with_state(tell);
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        axum::serve(listener, site).await?;
+        Ok(())
     })
 }
 
-async fn answer(
-    mut request: Request<Incoming>,
-    tell: broadcast::Sender<Utf8Bytes>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    if let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) {
-        let accept = derive_accept_key(key.as_bytes());
-        let upgrade = hyper::upgrade::on(&mut request);
-        let changes = tell.subscribe();
-        tokio::spawn(async move {
-            if let Ok(upgraded) = upgrade.await {
-                let _ = pass_on(TokioIo::new(upgraded), changes).await;
-            }
-        });
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        if let Ok(accept) = HeaderValue::from_str(&accept) {
-            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+async fn receive(State(tell): State<Tell>, body: String) -> &'static str {
+    let _ = tell.send(body.into());
+    r#"{"status":"ok"}"#
+}
+
+/// By tungstenite itself, as callvault does it: axum's own websockets are another version of it.
+async fn open(State(tell): State<Tell>, headers: HeaderMap, mut request: Request) -> Response {
+    let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else { return StatusCode::UPGRADE_REQUIRED.into_response() };
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).unwrap_or(HeaderValue::from_static(""));
+    let (upgrade, changes) = (hyper::upgrade::on(&mut request), tell.subscribe());
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            let _ = pass_on(TokioIo::new(upgraded), changes).await;
         }
-        return Ok(response);
-    }
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    if let Ok(text) = Utf8Bytes::try_from(body) {
-        let _ = tell.send(text);
-    }
-    Ok(Response::new(Full::from(r#"{"status":"ok"}"#)))
+    });
+    let upgraded = [
+        (UPGRADE, HeaderValue::from_static("websocket")),
+        (CONNECTION, HeaderValue::from_static("Upgrade")),
+        (SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, upgraded).into_response()
 }
 
 async fn pass_on(
