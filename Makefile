@@ -3,6 +3,8 @@
 CARGO ?= cargo
 PYTHON ?= python3
 VENV := target/venv
+# What every test uses, built once: another choice of packages or features would compile most dependencies again.
+BUILD := $(CARGO) build --workspace --all-features
 
 # Lambda: what to build for (arm64 or x86_64), which environment to deploy, and what a zip may weigh at most, in bytes: every
 # megabyte is fetched and unpacked at each cold start.
@@ -21,7 +23,7 @@ demo: ## Export a simulated day for real and compare the archive with the truth
 	$(CARGO) run --quiet --package callvault --no-default-features -- demo
 
 test: venv azurite ## Everything that must hold
-	$(CARGO) build --workspace --all-features
+	$(BUILD)
 	@$(VENV)/bin/python tests/with_stand_ins.py $(MAKE) --no-print-directory rust-tests
 	$(CARGO) test --workspace --all-features --doc
 	$(VENV)/bin/python tests/media_check.py
@@ -29,11 +31,11 @@ test: venv azurite ## Everything that must hold
 	@$(MAKE) --no-print-directory browser-test
 
 api-test: $(VENV)-schemathesis/.made ## The jobs API of a running `callvault serve`, fuzzed; FUZZ_REQUESTS=10000 for more
-	$(CARGO) build --package callvault
+	$(BUILD)
 	$(VENV)-schemathesis/bin/python -B tests/jobs_api_fuzz.py
 
 airflow-test: $(VENV)-airflow/.made ## The DAG of infra/airflow under a real Airflow, against `callvault serve`
-	$(CARGO) build --package callvault
+	$(BUILD)
 	$(VENV)-airflow/bin/python -B tests/airflow_check.py
 
 browser-test: ## `callvault login`, the page of `callvault report` and the page of calls in a real browser; left out where there is no Chromium
@@ -42,7 +44,7 @@ browser-test: ## `callvault login`, the page of `callvault report` and the page 
 	fi
 
 browser-check: $(VENV)-browser/.made
-	$(CARGO) build --package callvault
+	$(BUILD)
 	$(VENV)-browser/bin/python -B tests/browser/login_check.py
 	$(VENV)-browser/bin/python -B tests/browser/report_check.py
 	$(VENV)-browser/bin/python -B tests/browser/live_check.py

@@ -352,8 +352,8 @@ fn build() -> PathBuf {
         other => other,
     };
     let mut cargo = Command::new(environment("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "-q", "--profile", profile]);
-    cargo.args(PROGRAMS.iter().flat_map(|name| ["-p", name]));
+    // As `make test` does: with other features most dependencies would be compiled again.
+    cargo.args(["build", "-q", "--workspace", "--all-features", "--profile", profile]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     cargo.arg("--target-dir").arg(target);
     if !is_target {
