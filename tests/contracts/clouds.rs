@@ -25,7 +25,7 @@ const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6t
 /// A quarter of a MiB: Google's least chunk.
 const PART: usize = 256 * 1024;
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let clock = Arc::new(TestClock::at("2026-01-20T12:00:00Z".parse::<Timestamp>().unwrap()));
     // Blocks of two writers have names of their own.
     static DRAWN: AtomicU64 = AtomicU64::new(0);

@@ -10,6 +10,7 @@ mod dynamodb_answers;
 mod dynamodb_cold;
 mod fetched;
 mod folder;
+mod google_account;
 mod ledgers;
 mod s3;
 mod s3_answers;

@@ -8,6 +8,7 @@ pub mod clouds;
 pub mod entra;
 pub mod fetching_azure;
 pub mod gate;
+pub mod google_account;
 pub mod lambda;
 pub mod moto;
 pub mod s3s;

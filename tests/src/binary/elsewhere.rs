@@ -46,26 +46,13 @@ impl Elsewhere {
     pub async fn start(store: Store) -> Self {
         let (prefix, text) = (unique("journey"), str::to_owned);
         let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
-        let world = World { clock: Arc::clone(&clock) as _, chance: Arc::new(|| 0.5) };
         match store {
             Store::Azure => {
                 let azurite = StandIn::azurite();
                 let url = azurite.url().to_owned();
                 Self::in_azure(&url, &prefix, azurite)
             }
-            Store::Google => {
-                let gcs = VerifyingGcs::start().await;
-                let options = GoogleOptions {
-                    bucket: text("bucket"),
-                    prefix: prefix.clone(),
-                    endpoint: Some(gcs.url()),
-                    sign_in: GoogleSignIn::Nobody,
-                    sizes: Sizes::default(),
-                };
-                let settings = vec![("ARCHIVE", format!("gs://bucket/{prefix}")), ("STORAGE_EMULATOR_HOST", gcs.url())];
-                let archive = Arc::new(GoogleArchive::new(options, world).unwrap());
-                Self { archive, settings, _store: Box::new(gcs) }
-            }
+            Store::Google => Self::in_google(VerifyingGcs::start().await, &prefix),
             Store::S3 => {
                 let s3 = VerifyingS3::start(0).await;
                 let keys = Credentials::new("testing", "testing", None, None, "tests");
@@ -86,6 +73,21 @@ impl Elsewhere {
                 Self { archive, settings, _store: Box::new(s3) }
             }
         }
+    }
+
+    /// An archive in this Google Cloud, which lives as long.
+    pub fn in_google(gcs: VerifyingGcs, prefix: &str) -> Self {
+        let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let options = GoogleOptions {
+            bucket: "bucket".to_owned(),
+            prefix: prefix.to_owned(),
+            endpoint: Some(gcs.url()),
+            sign_in: GoogleSignIn::Nobody,
+            sizes: Sizes::default(),
+        };
+        let settings = vec![("ARCHIVE", format!("gs://bucket/{prefix}")), ("STORAGE_EMULATOR_HOST", gcs.url())];
+        let archive = Arc::new(GoogleArchive::new(options, World { clock, chance: Arc::new(|| 0.5) }).unwrap());
+        Self { archive, settings, _store: Box::new(gcs) }
     }
 
     /// An archive in an Azure at this URL, which lives as long.
