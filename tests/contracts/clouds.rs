@@ -50,7 +50,7 @@ pub(crate) fn azure(url: &str, sizes: Sizes) -> AzureArchive {
     AzureArchive::new(options, world()).unwrap()
 }
 
-fn google(url: &str, bucket: &str, sizes: Sizes) -> GoogleArchive {
+pub(crate) fn google(url: &str, bucket: &str, sizes: Sizes) -> GoogleArchive {
     let options = GoogleOptions {
         bucket: bucket.to_owned(),
         prefix: unique("pre/fix"),

@@ -11,9 +11,10 @@ use callvault_tests::stand_ins::clouds::StandIn;
 use callvault_tests::stand_ins::moto::Moto;
 use callvault_tests::stand_ins::s3s::S3sFs;
 use callvault_tests::stand_ins::store_gate::{Mishap, StoreGate};
+use callvault_tests::stand_ins::verifying_gcs::VerifyingGcs;
 use futures_util::FutureExt;
 
-use crate::clouds::{azure, content, small};
+use crate::clouds::{azure, content, google, small};
 use crate::s3::{LEAST_PART, archive, new_bucket, options, parts};
 
 /// A day's kinds of writes: small and large objects, a document that is replaced, one that is removed, and looks at all of it.
@@ -68,6 +69,15 @@ async fn of_azure() {
     let gate = StoreGate::open(azurite.url()).await;
     let sizes: Sizes = small();
     each_call_of(&gate, 3 * sizes.part + 17, async || azure(&gate.url(), sizes)).await;
+}
+
+/// The one that believes nothing: the emulator lets different content replace what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_google() {
+    let gcs = VerifyingGcs::start().await;
+    let gate = StoreGate::open(&gcs.url()).await;
+    let sizes: Sizes = small();
+    each_call_of(&gate, 3 * sizes.part + 17, async || google(&gate.url(), "bucket", sizes)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
