@@ -1,6 +1,7 @@
 //! Every call to the table of calls goes wrong once, in every way: a sender that sends again until it is answered has its event
 //! stored once, and whoever reads is told the truth or that it cannot be told.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -74,6 +75,19 @@ fn harm(wire: &Wire, number: usize, step: Mishap) {
     });
 }
 
+/// From the call of this number on nothing arrives, as when the process dies; of that one, perhaps only the answer is lost.
+fn dies(wire: &Wire, number: usize, last: Mishap) {
+    let mut seen = 0;
+    wire.script(move |_| {
+        seen += 1;
+        match seen.cmp(&(number + 1)) {
+            Ordering::Less => Step::Pass,
+            Ordering::Equal => last(),
+            Ordering::Greater => Step::LoseCall,
+        }
+    });
+}
+
 /// A life of a call, and what else comes in between: an event twice, one late, one of another call, one of none.
 fn life(run: usize) -> Vec<String> {
     let (call, other) = (format!("1.{run}"), format!("2.{run}"));
@@ -88,7 +102,8 @@ fn life(run: usize) -> Vec<String> {
     ]
 }
 
-/// Sends each event until it is answered, to a new process each time; answers what did not come at once.
+/// Sends each event until it is answered, to a new process each time; answers what did not come at once. What goes wrong for one
+/// process goes right for the next.
 async fn send(mishaps: &Mishaps, run: usize) -> Vec<StoreError> {
     let mut refused = Vec::new();
     for text in life(run) {
@@ -99,7 +114,10 @@ async fn send(mishaps: &Mishaps, run: usize) -> Vec<StoreError> {
                     answered = Some(appended);
                     break;
                 }
-                Err(error) => refused.push(error),
+                Err(error) => {
+                    refused.push(error);
+                    mishaps.scene.wire.script(|_| Step::Pass);
+                }
             }
         }
         assert!(answered.is_some(), "{text} was not taken: {refused:?}");
@@ -129,9 +147,18 @@ async fn whichever_call_goes_wrong_an_event_is_stored_once() {
     assert!(calls > 20, "{calls}");
     let (mut run, mut refused) = (0, 0);
     for number in 0..calls {
-        for (what, step) in mishaps_of(number) {
+        let (what, step) = mishaps_of(number)[number % 2];
+        for (what, step, is_last) in [
+            (what, step, false),
+            ("a death after the answer was lost", LOST_ANSWER.1, true),
+            ("a death before it", NO_EFFECT[0].1, true),
+        ] {
             run += 1;
-            harm(&mishaps.scene.wire, number, step);
+            if is_last {
+                dies(&mishaps.scene.wire, number, step)
+            } else {
+                harm(&mishaps.scene.wire, number, step)
+            }
             let errors = send(&mishaps, run).await;
             mishaps.scene.wire.script(|_| Step::Pass);
             assert!(errors.len() <= 1, "{what} in call {number} of {calls}: {errors:?}");
