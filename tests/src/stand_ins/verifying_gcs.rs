@@ -209,7 +209,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         ("PUT", true, _) => "chunk",
         ("DELETE", true, _) => "cancel",
         ("GET", false, _) if name.is_empty() => "list",
-        ("GET", false, _) if query.contains_key("alt") => "media",
+        ("GET", false, _) if query.get("alt").is_some_and(|alt| alt == "media") => "media",
         ("GET", false, _) => "get",
         ("DELETE", false, _) => "delete",
         ("PATCH", false, _) => "patch",
@@ -321,9 +321,9 @@ impl State {
         let invalid = Refusal(400, "invalid");
         let (_, boundary) = call.headers["content-type"].split_once("boundary=").ok_or(invalid)?;
         let (described, content_type, content) = two_parts(&call.body, boundary).ok_or(Refusal(400, "parseError"))?;
-        let is_right =
-            |name: &str, right: &str| described[name] == right || (!self.strict && described[name].is_null());
-        if !is_right("crc32c", &crc32c(&content)) || !is_right("contentType", &content_type) {
+        let crc_fits = described["crc32c"] == crc32c(&content) || (!self.strict && described["crc32c"].is_null());
+        let type_fits = described["contentType"] == content_type || (!self.strict && content_type.is_empty());
+        if !crc_fits || !type_fits {
             return Err(Refusal(400, "invalid"));
         }
         self.may(&call.name, call.query("ifGenerationMatch"))?;
@@ -387,7 +387,7 @@ fn id(call: &Call) -> Result<u64, Refusal> {
     call.query("upload_id").and_then(|id| id.parse().ok()).ok_or(Refusal(400, "invalid"))
 }
 
-/// Description, content type and content of a `multipart/related` body.
+/// Description, content type (empty where the second part has none) and content of a `multipart/related` body.
 fn two_parts(body: &Bytes, boundary: &str) -> Option<(Value, String, Bytes)> {
     let find = |from: usize, what: &str| {
         body[from..].windows(what.len()).position(|window| window == what.as_bytes()).map(|at| from + at)
@@ -396,7 +396,7 @@ fn two_parts(body: &Bytes, boundary: &str) -> Option<(Value, String, Bytes)> {
     let between = find(described, &format!("\r\n--{boundary}"))?;
     let content = find(between, "\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&body[between..content]).ok()?;
-    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: "))?.to_owned();
+    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap_or_default().to_owned();
     let end = body.len().checked_sub(boundary.len() + 8)?;
     let is_end = &body[end..] == format!("\r\n--{boundary}--\r\n").as_bytes();
     is_end.then_some(())?;
