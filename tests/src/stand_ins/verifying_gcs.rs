@@ -206,7 +206,8 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     let operation = match (method.as_str(), upload, query.get("uploadType").map(String::as_str)) {
         ("POST", true, Some("multipart")) => "insert",
         ("POST", true, Some("resumable")) => "begin",
-        ("PUT", true, _) => "chunk",
+        // Google's own Go library sends chunks with POST.
+        ("PUT" | "POST", true, _) => "chunk",
         ("DELETE", true, _) => "cancel",
         ("GET", false, _) if name.is_empty() => "list",
         ("GET", false, _) if query.get("alt").is_some_and(|alt| alt == "media") => "media",
