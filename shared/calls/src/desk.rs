@@ -2,7 +2,8 @@
 //!
 //! A list is answered whole, as its clients know it, unless a message may not be that long; then it ends where it must and says in
 //! `next` after which number the rest is. A client that does not want that pages by itself: `params.limit` and
-//! `params.after`, the number of the last row it has, or `params.before`, for the newest first. Must never fail: whatever a client says has an answer.
+//! `params.after`, the number of the last row it has, or `params.before`, for the newest first. Must never fail: whatever a client
+//! says has an answer.
 
 use std::sync::Arc;
 

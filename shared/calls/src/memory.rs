@@ -61,13 +61,12 @@ impl CallStore for MemoryCalls {
 
     async fn calls(&self, state: Option<State>, page: Page, limit: usize) -> Result<Vec<Call>, StoreError> {
         let kept = self.kept();
-        let some = |calls: &mut dyn Iterator<Item = &Call>| {
-            calls.filter(|call| state.is_none_or(|state| call.state == state)).take(limit).cloned().collect()
+        let calls: Box<dyn Iterator<Item = (&u64, &Call)>> = match page {
+            Page::After(id) => Box::new(kept.calls.range(id.saturating_add(1)..)),
+            Page::Before(id) => Box::new(kept.calls.range(..id).rev()),
         };
-        Ok(match page {
-            Page::After(id) => some(&mut kept.calls.range(id.saturating_add(1)..).map(|(_, call)| call)),
-            Page::Before(id) => some(&mut kept.calls.range(..id).rev().map(|(_, call)| call)),
-        })
+        let wanted = calls.map(|(_, call)| call).filter(|call| state.is_none_or(|state| call.state == state));
+        Ok(wanted.take(limit).cloned().collect())
     }
 
     async fn call(&self, id: &CallId) -> Result<Option<Call>, StoreError> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use callvault_calls::store::StoreError;
 use jiff::Timestamp;
 
@@ -70,8 +69,7 @@ impl DynamoCalls {
 
     /// Deletes an item, if it still has this version. Answers whether it is gone.
     pub(super) async fn delete(&self, place: &Place, version: Option<u64>) -> Result<bool, StoreError> {
-        let request = self.table.client.delete_item().table_name(self.table.name()).set_key(Some(keys(place)));
-        let mut request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut request = self.table.client.delete_item().table_name(self.table.name()).set_key(Some(keys(place)));
         if let Some(version) = version {
             request = request
                 .condition_expression("#version = :version")
@@ -79,10 +77,7 @@ impl DynamoCalls {
                 .expression_attribute_values(":version", integer(version));
         }
         match request.send().await {
-            Ok(answer) => {
-                self.table.count(&answer.consumed_capacity, true);
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
             Err(SdkError::ServiceError(error))
                 if matches!(error.err(), DeleteItemError::ConditionalCheckFailedException(_)) =>
             {

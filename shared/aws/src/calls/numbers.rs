@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use callvault_calls::store::StoreError;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -83,10 +83,8 @@ async fn add(numbers: u64, table: &Table) -> Result<u64, StoreError> {
         .update_expression("ADD #given :more")
         .expression_attribute_names("#given", GIVEN)
         .expression_attribute_values(":more", AttributeValue::N(numbers.to_string()))
-        .return_values(ReturnValue::UpdatedNew)
-        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        .return_values(ReturnValue::UpdatedNew);
     let answer = request.send().await.map_err(|error| in_our_words(table.fault(&error, "UpdateItem")))?;
-    table.count(&answer.consumed_capacity, true);
     let given = answer.attributes.as_ref().and_then(|attributes| number_of(attributes, GIVEN));
     given.ok_or_else(|| StoreError::Unusable { detail: "DynamoDB counted without an answer".to_owned() })
 }

@@ -3,7 +3,6 @@
 //! The whole table is read once to see which calls there are, and each call's events again, as they are then: a rebuild is for
 //! repair, not for every day.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use callvault_calls::call::Call;
 use callvault_calls::event::CallId;
 use callvault_calls::store::{Rebuilt, StoreError, StoredEvent};
@@ -126,10 +125,8 @@ impl DynamoCalls {
             .filter_expression("begins_with(#partition, :calls)")
             .expression_attribute_names("#partition", schema::PARTITION)
             .expression_attribute_values(":calls", item::string(schema::OF_CALL))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|error| in_our_words(self.table.fault(&error, "Scan")))?;
-        self.table.count(&answer.consumed_capacity, false);
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }

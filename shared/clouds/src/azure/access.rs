@@ -94,7 +94,10 @@ pub(super) fn authority(account: &str, sign_in: AzureSignIn) -> Result<Arc<dyn A
     let builder = MicrosoftAzureBuilder::new().with_account(account).with_container_name("x").with_retry(retries());
     let with_authority = |builder: MicrosoftAzureBuilder, authority: Option<String>| match authority {
         // Without TLS on this machine only: a sidecar that signs in for it.
-        Some(authority) => builder.with_allow_http(is_here(&authority)).with_authority_host(authority),
+        Some(authority) => {
+            let is_here = Url::parse(&authority).is_ok_and(|url| is_loopback(&url));
+            builder.with_allow_http(is_here).with_authority_host(authority)
+        }
         None => builder,
     };
     let builder = match sign_in {
@@ -135,11 +138,6 @@ pub(super) fn authority(account: &str, sign_in: AzureSignIn) -> Result<Arc<dyn A
         builder.build().map_err(|_| BadSettings(format!("the credentials for Azure cannot be used: {advice}")))?;
     let credentials = built.credentials().clone();
     Ok(Arc::new(AzureAuthority { account: account.to_owned(), credentials, advice }))
-}
-
-/// Whether an address is one of this machine.
-fn is_here(address: &str) -> bool {
-    Url::parse(address).is_ok_and(|url| is_loopback(&url))
 }
 
 /// For tokens: whoever gives none now is asked again with the next request.
