@@ -8,7 +8,7 @@ use callvault_tests::binary::scene::quick;
 use callvault_tests::cloud::{Cloud, Deliveries, Drive, Driven};
 
 async fn a_day(seed: u64, drive: Drive) -> (Cloud, Driven) {
-    let cloud = Cloud::start(Options { faults: Profile::Usual, seed, ..quick(110) }).await;
+    let cloud = Cloud::start(Options { faults: Profile::Usual, seed, ..quick(150) }).await;
     let driven = cloud.run_until_closed(drive).await;
     cloud.equals_truth().await;
     let closest = cloud.requests().closest_polls_ms;
