@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use callvault_tests::binary::elsewhere::{Elsewhere, Store};
-use callvault_tests::stand_ins::entra::azurite_sas;
+use callvault_tests::stand_ins::clouds::azurite_sas;
 use callvault_tests::stand_ins::s3s::S3sFs;
 use callvault_tests::stand_ins::verifying_gcs::VerifyingGcs;
 use tokio::runtime::Runtime;

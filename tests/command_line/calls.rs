@@ -1,11 +1,12 @@
 //! Telephony's events, from the webhook to the websocket and to `callvault calls`.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
-use callvault_tests::binary::telephony::{Client, PATIENCE, SECRET, Sender, TOKEN, address, post, request, serve};
+use callvault_tests::binary::telephony::{
+    Client, PATIENCE, SECRET, Sender, TOKEN, address, connect, post, request, serve,
+};
 use callvault_tests::binary::{Output, Running, callvault};
 use callvault_tests::contract_calls::{same_but_numbers, sent};
 use serde_json::{Value, json};
@@ -250,8 +251,7 @@ fn who_has_no_secret_is_refused_before_the_body() {
     let running = serve(folder.path()).start();
     let address = address(&running);
     for path in ["/webhook", "/genesys/scheduled-jobs/check_recordings"] {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = connect(&address);
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\nexpect: 100-continue\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
@@ -269,8 +269,7 @@ fn a_body_that_does_not_come_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let running = serve(folder.path()).start();
     let address = address(&running);
-    let mut stream = TcpStream::connect(&address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(&address);
     let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{{\"type\":");
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(post(&address, &sent("call.new", "1.1", 0)), 200);

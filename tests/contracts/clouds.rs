@@ -14,13 +14,11 @@ use callvault_pipeline::archive::{Archive, Offer, Put, PutError, prove};
 use callvault_tests::archive_contract;
 use callvault_tests::contract_archive::{self as contract, body, key, list, put, read};
 use callvault_tests::fakes::TestClock;
-use callvault_tests::stand_ins::clouds::StandIn;
+use callvault_tests::stand_ins::clouds::{AZURITE_KEY, StandIn};
 use callvault_tests::stand_ins::moto::unique;
 use callvault_tests::stand_ins::verifying_gcs::{GcsFault, VerifyingGcs};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-
-const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// A quarter of a MiB: Google's least chunk.
 const PART: usize = 256 * 1024;
@@ -44,7 +42,7 @@ pub(crate) fn azure(url: &str, sizes: Sizes) -> AzureArchive {
         container: "recordings".to_owned(),
         prefix: unique("pre/fix"),
         endpoint: Some(format!("{url}/devstoreaccount1")),
-        sign_in: AzureSignIn::Key(KEY.into()),
+        sign_in: AzureSignIn::Key(AZURITE_KEY.into()),
         sizes,
     };
     AzureArchive::new(options, world()).unwrap()

@@ -22,7 +22,7 @@ fn archive(url: &str, file: &std::path::Path) -> GoogleArchive {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_of_a_service_account_signs_in() {
-    let (gcs, known, folder) = (VerifyingGcs::start().await, Key::new(), tempfile::tempdir().unwrap());
+    let (gcs, known, folder) = (VerifyingGcs::start().await, Key::generate(), tempfile::tempdir().unwrap());
     let account = Account::start(&gcs.url(), &known).await;
     let file = folder.path().join("key.json");
     std::fs::write(&file, known.file()).unwrap();
@@ -33,7 +33,7 @@ async fn the_key_of_a_service_account_signs_in() {
     assert_eq!(account.tokens().len(), 1, "it signs once in an hour");
 
     // A key that was removed, or is of another account.
-    std::fs::write(&file, Key::new().file()).unwrap();
+    std::fs::write(&file, Key::generate().file()).unwrap();
     let others = archive(&account.url(), &file);
     for error in [others.check().await.unwrap_err(), others.head(&key("t/one")).await.unwrap_err()] {
         assert!(matches!(error, ArchiveError::Denied { .. }), "{error}");

@@ -13,14 +13,10 @@ use futures_util::TryStreamExt;
 
 use super::scene::Scene;
 use crate::fakes::TestClock;
-use crate::stand_ins::clouds::StandIn;
+use crate::stand_ins::clouds::{AZURITE_KEY, StandIn};
 use crate::stand_ins::moto::unique;
 use crate::stand_ins::verifying_gcs::VerifyingGcs;
 use crate::stand_ins::verifying_s3::VerifyingS3;
-
-/// The key of every azurite, from its documentation.
-pub const AZURITE_KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

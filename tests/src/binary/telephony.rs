@@ -31,10 +31,16 @@ pub fn address(running: &Running) -> String {
     line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("not the line: {line}")).to_owned()
 }
 
+/// A connection that waits for no answer longer than it takes.
+pub fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
 /// Sends bytes, ends the sending, and answers all that comes back.
 pub fn raw(address: &str, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(address);
     // It may close before all of it is sent.
     let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
@@ -109,8 +115,7 @@ impl Client {
     /// # Errors
     /// The status.
     pub fn try_open(address: &str, path: &str, origin: Option<&str>) -> Result<Self, u16> {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = connect(address);
         let key = tungstenite::handshake::client::generate_key();
         let mut request = tungstenite::http::Request::get(format!("ws://{address}{path}"))
             .header("host", address)

@@ -8,7 +8,27 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
 use crate::stand_ins::program;
+
+/// The key of every azurite, from its documentation.
+pub const AZURITE_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// A signature over all of azurite's account, as "Create an account SAS" of Azure's documentation says.
+pub fn azurite_sas() -> String {
+    let (permissions, until, version) = ("rwdlac", "2099-01-01T00:00:00Z", "2018-11-09");
+    let text = format!("devstoreaccount1\n{permissions}\nb\nsco\n\n{until}\n\n\n{version}\n");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(AZURITE_KEY).unwrap()).unwrap();
+    mac.update(text.as_bytes());
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let query = [("sv", version), ("ss", "b"), ("srt", "sco"), ("sp", permissions), ("se", until), ("sig", &signature)];
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
+}
 
 /// A running stand-in. One that this process started ends with its stdin, and so with this process at the latest.
 #[derive(Debug)]

@@ -7,19 +7,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use serde_json::json;
-use sha2::Sha256;
 
-use super::server::{Server, forward};
-use crate::binary::elsewhere::AZURITE_KEY;
+use super::clouds::azurite_sas;
+use super::server::{Server, forward, whole};
 
 /// The tenant that is known.
 pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -35,17 +31,6 @@ pub const ASSERTION: &str = "planted.federated.token";
 
 /// The header of a platform that gives identities.
 pub const IDENTITY_HEADER: &str = "planted-identity-header";
-
-/// A signature over all of azurite's account, as "Create an account SAS" of Azure's documentation says.
-pub fn azurite_sas() -> String {
-    let (permissions, until, version) = ("rwdlac", "2099-01-01T00:00:00Z", "2018-11-09");
-    let text = format!("devstoreaccount1\n{permissions}\nb\nsco\n\n{until}\n\n\n{version}\n");
-    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(AZURITE_KEY).unwrap()).unwrap();
-    mac.update(text.as_bytes());
-    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-    let query = [("sv", version), ("ss", "b"), ("srt", "sco"), ("sp", permissions), ("se", until), ("sig", &signature)];
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
-}
 
 #[derive(Default)]
 struct State {
@@ -122,8 +107,7 @@ impl Inner {
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, &'static str> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| "half a request")?.to_bytes();
+        let (head, body) = whole(request).await?;
         match head.uri.path() {
             path if path.ends_with("/oauth2/v2.0/token") => Ok(self.sign_in(&head, &body)),
             "/identity" => Ok(self.identity(&head)),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::secrets_manager::SecretsManager;
-use super::server::{Server, forward};
+use super::server::{Server, forward, whole};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +130,7 @@ impl Inner {
     }
 
     async fn carry(&self, side: Side, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, &'static str> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| "half a request")?.to_bytes();
+        let (head, body) = whole(request).await?;
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let of_secrets = target.starts_with("secretsmanager.");

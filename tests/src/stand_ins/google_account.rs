@@ -10,12 +10,12 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPub
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::{Value, json};
 
-use super::server::{Server, forward};
+use super::server::{Server, forward, whole};
 
 /// Who it is.
 const ACCOUNT: &str = "exporter@project.iam.gserviceaccount.com";
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Key {
 
 impl Key {
     /// A new one.
-    pub fn new() -> Self {
+    pub fn generate() -> Self {
         Self(KeyPair::generate(KeySize::Rsa2048).unwrap())
     }
 
@@ -47,31 +47,25 @@ impl Key {
     }
 }
 
-impl Default for Key {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The stand-in. It closes when it is dropped.
 #[derive(Debug)]
 pub struct Account {
-    signed: Arc<Mutex<Vec<String>>>,
+    shown: Arc<Mutex<Vec<String>>>,
     server: Server,
 }
 
 impl Account {
     /// Starts it in front of this store, for who has the key.
     pub async fn start(store: &str, key: &Key) -> Self {
-        let signed = Arc::<Mutex<Vec<String>>>::default();
+        let shown = Arc::<Mutex<Vec<String>>>::default();
         let known = Arc::new(key.0.public_key().as_ref().to_vec());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let (store, seen) = (store.to_owned(), Arc::clone(&signed));
+        let (store, seen) = (store.to_owned(), Arc::clone(&shown));
         let server = Server::start(move |request| {
             let (known, seen) = (Arc::clone(&known), Arc::clone(&seen));
             answer(known, seen, http.clone(), store.clone(), request)
         });
-        Self { signed, server: server.await }
+        Self { shown, server: server.await }
     }
 
     /// Where it listens.
@@ -81,7 +75,7 @@ impl Account {
 
     /// The tokens that it was shown, good ones and others, each once.
     pub fn tokens(&self) -> Vec<String> {
-        self.signed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -92,8 +86,7 @@ async fn answer(
     store: String,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, &'static str> {
-    let (mut head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| "half a request")?.to_bytes();
+    let (mut head, body) = whole(request).await?;
     let header = head.headers.remove("authorization");
     let token = header.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Bearer ")).unwrap_or_default();
     {

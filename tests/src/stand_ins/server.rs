@@ -5,7 +5,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::http::request;
 use hyper::service::service_fn;
@@ -51,6 +51,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A request's head, and all of its body.
+pub(crate) async fn whole(request: Request<Incoming>) -> Result<(request::Parts, Bytes), &'static str> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| "half a request")?;
+    Ok((head, body.to_bytes()))
 }
 
 /// Passes a request on to this URL, word for word, `Host` included, so that signatures hold; answers what it answers.

@@ -6,11 +6,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
-use super::server::{Server, forward};
+use super::server::{Server, forward, whole};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +85,7 @@ async fn carry(
     store: String,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, &'static str> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| "half a request")?.to_bytes();
+    let (head, body) = whole(request).await?;
     let path = head.uri.path_and_query().map(|path| path.as_str()).unwrap_or_default();
     let mishap = {
         let mut state = locked(&state);
