@@ -11,7 +11,8 @@ BUILD := $(CARGO) build --workspace --all-features
 ARCH ?= x86_64
 ENV ?= prod
 ZIP_BUDGET := 4100000
-# What the program may weigh, with everything in it.
+# What the program may weigh: for one machine alone, and with everything in it.
+LOCAL_BUDGET := 19000000
 PROGRAM_BUDGET := 35500000
 HOST := x86_64-unknown-linux-gnu
 FUNCTIONS := $(patsubst functions/%/Cargo.toml,%,$(wildcard functions/*/Cargo.toml))
@@ -110,9 +111,10 @@ lambda: venv ## The functions as zips in target/lambda (ARCH=arm64 needs its tar
 	done; $$fits
 
 program: ## The program as it is released: what it weighs, and a day (before a release: ten minutes are too much for each change)
+	$(CARGO) build --release --package callvault --no-default-features
+	@bytes=$$(wc -c <target/release/callvault); echo "for one machine: $$bytes bytes, budget $(LOCAL_BUDGET)"; [ "$$bytes" -le $(LOCAL_BUDGET) ]
 	$(CARGO) build --release --package callvault
-	@bytes=$$(wc -c <target/release/callvault); echo "target/release/callvault: $$bytes bytes, budget $(PROGRAM_BUDGET)"; \
-		[ "$$bytes" -le $(PROGRAM_BUDGET) ]
+	@bytes=$$(wc -c <target/release/callvault); echo "with everything: $$bytes bytes, budget $(PROGRAM_BUDGET)"; [ "$$bytes" -le $(PROGRAM_BUDGET) ]
 	@demo=$$(mktemp -d) && target/release/callvault demo --dir "$$demo/demo" && rm -rf "$$demo"
 
 deploy: ARCH := arm64
