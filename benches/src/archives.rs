@@ -185,7 +185,7 @@ fn google(runtime: &Runtime) -> Started {
         ("RCLONE_CONFIG_T_ENDPOINT", format!("{}/storage/v1/", gcs.url())),
         ("RCLONE_CONFIG_T_NO_CHECK_BUCKET", "true".to_owned()),
     ];
-    let store = Elsewhere::in_google(gcs, "recordings");
+    let store = Elsewhere::in_google(&gcs.url(), "bucket", "recordings", gcs);
     let settings = store.settings().to_vec();
     let remote = (variables, "t:bucket/peer".to_owned());
     Ok(Target { name: "Google (stand-in)", settings, remote, _keep: Box::new(store) })

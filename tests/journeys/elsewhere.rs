@@ -7,6 +7,12 @@ use callvault_tests::binary::elsewhere::{Elsewhere, Store};
 use callvault_tests::binary::scene::{Scene, quick};
 use callvault_tests::stand_ins::fetching_azure::{FetchFault, FetchingAzure};
 
+/// An org of 60 conversations.
+fn org(store: Store, seed: u64) -> Options {
+    // The emulator lets a recording's second file replace its first, so there each has one.
+    Options { plain: store == Store::GoogleEmulator, seed, ..quick(60) }
+}
+
 fn start(store: Store, options: Options) -> (Scene, Elsewhere) {
     let scene = Scene::new(options);
     let elsewhere = scene.block_on(Elsewhere::start(store));
@@ -23,7 +29,7 @@ fn equals_truth(scene: &Scene, elsewhere: &Elsewhere) {
 /// `where`. A run more changes nothing. (It may fetch: a result that a fault kept back is given when what is parked is asked for
 /// once more. That nothing is fetched where nothing is new is another journey's, without faults.)
 fn killed_and_resumed(store: Store, seed: u64) {
-    let (scene, elsewhere) = start(store, Options { faults: Profile::Usual, seed, ..quick(60) });
+    let (scene, elsewhere) = start(store, Options { faults: Profile::Usual, ..org(store, seed) });
     let code = scene.expected().exit_code();
     for n in 1..=3 {
         let mut running = scene.export().start();
@@ -44,7 +50,8 @@ fn killed_and_resumed(store: Store, seed: u64) {
     let scheme = match store {
         Store::Azure => "az://devstoreaccount1/recordings/",
         Store::Google => "gs://bucket/",
-        Store::S3 => "s3://bucket/",
+        Store::GoogleEmulator => "gs://recordings/",
+        Store::S3 | Store::S3sFs => "s3://bucket/",
     };
     assert!(place.contains(scheme), "{place}");
     let report = scene.path("report.html");
@@ -53,7 +60,7 @@ fn killed_and_resumed(store: Store, seed: u64) {
 
 /// Over one ledger, and over one each.
 fn two_at_once(store: Store, seed: u64) {
-    let (scene, elsewhere) = start(store, Options { seed, ..quick(60) });
+    let (scene, elsewhere) = start(store, org(store, seed));
     let code = scene.expected().exit_code();
     let other = format!("sqlite:{}", scene.path("other.sqlite").display());
     let runs = [scene.export().start(), scene.export().start(), scene.export().env("LEDGER", &other).start()];
@@ -88,6 +95,16 @@ fn another_s3_killed_and_resumed() {
 }
 
 #[test]
+fn the_emulator_of_google_killed_and_resumed() {
+    killed_and_resumed(Store::GoogleEmulator, 67);
+}
+
+#[test]
+fn s3s_fs_killed_and_resumed() {
+    killed_and_resumed(Store::S3sFs, 68);
+}
+
+#[test]
 fn azure_by_two_at_once() {
     two_at_once(Store::Azure, 64);
 }
@@ -100,6 +117,16 @@ fn google_by_two_at_once() {
 #[test]
 fn another_s3_by_two_at_once() {
     two_at_once(Store::S3, 66);
+}
+
+#[test]
+fn s3s_fs_by_two_at_once() {
+    two_at_once(Store::S3sFs, 70);
+}
+
+#[test]
+fn the_emulator_of_google_by_two_at_once() {
+    two_at_once(Store::GoogleEmulator, 69);
 }
 
 /// A day that Azure fetches by itself: what it was asked to fetch, and what was sent to it by us instead. Killed in between, if so.

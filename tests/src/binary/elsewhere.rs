@@ -15,6 +15,7 @@ use super::scene::Scene;
 use crate::fakes::TestClock;
 use crate::stand_ins::clouds::{AZURITE_KEY, StandIn};
 use crate::stand_ins::moto::unique;
+use crate::stand_ins::s3s::S3sFs;
 use crate::stand_ins::verifying_gcs::VerifyingGcs;
 use crate::stand_ins::verifying_s3::VerifyingS3;
 
@@ -25,8 +26,12 @@ pub enum Store {
     Azure,
     /// The verifying stand-in: the emulator lets different content replace what is there.
     Google,
+    /// The emulator, for another's idea of the protocol.
+    GoogleEmulator,
     /// The verifying stand-in, as a store that is not AWS's.
     S3,
+    /// Another's idea of S3, over a folder.
+    S3sFs,
 }
 
 /// An archive in a store, empty.
@@ -40,50 +45,68 @@ pub struct Elsewhere {
 impl Elsewhere {
     /// Starts the store where it is none of all tests', and chooses a prefix in it.
     pub async fn start(store: Store) -> Self {
-        let (prefix, text) = (unique("journey"), str::to_owned);
-        let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let prefix = unique("journey");
         match store {
             Store::Azure => {
                 let azurite = StandIn::azurite();
                 let url = azurite.url().to_owned();
                 Self::in_azure(&url, &prefix, azurite)
             }
-            Store::Google => Self::in_google(VerifyingGcs::start().await, &prefix),
+            Store::Google => {
+                let gcs = VerifyingGcs::start().await;
+                Self::in_google(&gcs.url(), "bucket", &prefix, gcs)
+            }
+            Store::GoogleEmulator => {
+                let gcs = StandIn::gcs();
+                let url = gcs.url().to_owned();
+                Self::in_google(&url, "recordings", &prefix, gcs)
+            }
             Store::S3 => {
                 let s3 = VerifyingS3::start(0).await;
-                let keys = Credentials::new("testing", "testing", None, None, "tests");
-                let sdk = SdkConfig::builder()
-                    .behavior_version(BehaviorVersion::latest())
-                    .region(Region::from_static("eu-west-1"))
-                    .credentials_provider(SharedCredentialsProvider::new(keys));
-                let options = S3Options { path_style: true, endpoint: Some(s3.url()), ..S3Options::default() };
-                let settings = vec![
-                    ("ARCHIVE", format!("s3://bucket/{prefix}")),
-                    ("S3_ENDPOINT", s3.url()),
-                    ("S3_PATH_STYLE", text("true")),
-                    ("AWS_REGION", text("eu-west-1")),
-                    ("AWS_ACCESS_KEY_ID", text("testing")),
-                    ("AWS_SECRET_ACCESS_KEY", text("testing")),
-                ];
-                let archive = Arc::new(S3Archive::new(&sdk.build(), "bucket", &prefix, options, clock));
-                Self { archive, settings, _store: Box::new(s3) }
+                Self::in_s3(&s3.url(), &prefix, s3)
+            }
+            Store::S3sFs => {
+                let s3 = S3sFs::start("testing", "testing").await;
+                Self::in_s3(&s3.url(), &prefix, s3)
             }
         }
     }
 
-    /// An archive in this Google Cloud, which lives as long.
-    pub fn in_google(gcs: VerifyingGcs, prefix: &str) -> Self {
+    /// An archive in an S3 at this URL, which lives as long.
+    fn in_s3(url: &str, prefix: &str, store: impl std::any::Any) -> Self {
+        let keys = Credentials::new("testing", "testing", None, None, "tests");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(keys));
+        let options = S3Options { path_style: true, endpoint: Some(url.to_owned()), ..S3Options::default() };
+        let settings = [
+            ("ARCHIVE", format!("s3://bucket/{prefix}").as_str()),
+            ("S3_ENDPOINT", url),
+            ("S3_PATH_STYLE", "true"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let archive = Arc::new(S3Archive::new(&sdk.build(), "bucket", prefix, options, clock));
+        Self { archive, settings: settings.into(), _store: Box::new(store) }
+    }
+
+    /// An archive in a bucket of a Google Cloud at this URL, which lives as long.
+    pub fn in_google(url: &str, bucket: &str, prefix: &str, store: impl std::any::Any) -> Self {
         let clock = Arc::new(TestClock::at(jiff::Timestamp::UNIX_EPOCH));
         let options = GoogleOptions {
-            bucket: "bucket".to_owned(),
+            bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
-            endpoint: Some(gcs.url()),
+            endpoint: Some(url.to_owned()),
             sign_in: GoogleSignIn::Nobody,
             sizes: Sizes::default(),
         };
-        let settings = vec![("ARCHIVE", format!("gs://bucket/{prefix}")), ("STORAGE_EMULATOR_HOST", gcs.url())];
+        let settings = vec![("ARCHIVE", format!("gs://{bucket}/{prefix}")), ("STORAGE_EMULATOR_HOST", url.to_owned())];
         let archive = Arc::new(GoogleArchive::new(options, World { clock, chance: Arc::new(|| 0.5) }).unwrap());
-        Self { archive, settings, _store: Box::new(gcs) }
+        Self { archive, settings, _store: Box::new(store) }
     }
 
     /// An archive in an Azure at this URL, which lives as long.
